@@ -1,0 +1,43 @@
+"""The only thing that data tells a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Problem = Literal["single_label", "multi_label", "regression"]
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """Labels, sizes, modalities and tokenizer of a prepared data set.
+
+    Attributes:
+        problem: what a target is: one label, a set of labels, or a number.
+        labels: label names in the order of the model's outputs; one name (the column) for regression.
+        sizes: rows per split, for the splits that exist (``train``, ``val``, ``test``).
+        class_counts: training rows per label, in the order of ``labels``; empty for regression.
+        modalities: the kinds of input columns, e.g. ``("text",)``.
+        tokenizer: folder of a saved Hugging Face tokenizer.
+        max_length: longest row in tokens after truncation.
+        fingerprint: content hash of the prepared data: sources, columns, splits, transforms, tokenizer.
+        summary: plain facts for the report: duplicates, leaks, rejected rows, licence, token counts.
+    """
+
+    problem: Problem
+    labels: tuple[str, ...]
+    sizes: Mapping[str, int]
+    class_counts: tuple[int, ...] = ()
+    modalities: tuple[str, ...] = ("text",)
+    tokenizer: Path
+    max_length: int
+    fingerprint: str
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> int:
+        """Width of the model's last layer: the number of labels, 1 for regression."""
+        return 1 if self.problem == "regression" else len(self.labels)
