@@ -1,1 +1,1 @@
-"""TODO."""
+"""Lightning callbacks: checkpoints, reproducibility, graceful stops, weight averaging."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""How one experiment spreads over processes and devices."""
