@@ -23,6 +23,7 @@ class GracefulStop(Callback):
     def __init__(self) -> None:
         self.requested = False
         self._previous: Any = signal.SIG_DFL
+        self._step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take over SIGINT for the time of the fit."""
@@ -33,9 +34,13 @@ class GracefulStop(Callback):
         signal.signal(signal.SIGINT, self._previous)
         sys.stderr.write("\nstopping after this batch; press Ctrl-C again to stop without saving\n")
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+        """Remember the step, to tell a finished optimizer step from an accumulating micro-batch."""
+        self._step = trainer.global_step
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
-        """Save and leave once the batch is complete."""
-        if self.requested:
+        """Save and leave once the optimizer has stepped: half-accumulated gradients are in no checkpoint."""
+        if self.requested and trainer.global_step > self._step:
             trainer.save_checkpoint(Path(trainer.default_root_dir) / FOLDER / f"step-{trainer.global_step}.ckpt")
             raise Interrupted
 

@@ -1,0 +1,49 @@
+"""One job of Hydra: a single run, or one of a sweep."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from llm_lab.config import check, compose, run_hash_of
+from llm_lab.modes.run import read_state
+
+log = logging.getLogger(__name__)
+
+
+def job(hydra_config: DictConfig) -> float | None:
+    """Train one composed config; the words are composed again by us, with the origin of every value.
+
+    Args:
+        hydra_config: what Hydra composed; equal to our composition, but without origins.
+
+    Returns:
+        The expected metric, else the monitored one, for sweepers that optimise.
+    """
+    context = HydraConfig.get()
+    words = list(context.overrides.task)
+    directory = Path(context.runtime.output_dir)
+    if context.mode == RunMode.MULTIRUN and read_state(directory).get("state") == "finished":
+        log.warning("%s is finished already; nothing to do", directory)
+        return score(json.loads((directory / "metrics.json").read_text()), hydra_config)
+    composed = check(compose(words))
+    config = composed.config
+    with open_dict(config):
+        config.pop("hydra")
+    from llm_lab.modes.train import train
+
+    facts = {"name": config.name, "hash": run_hash_of(words), "words": words}
+    return score(train(config, directory, facts=facts), config)
+
+
+def score(metrics: dict[str, Any], config: DictConfig) -> float | None:
+    """Return the metric a sweep compares runs by."""
+    name = config.expected.metric if config.expected else config.task.monitor
+    value = metrics.get(name)
+    return None if value is None else float(value)

@@ -1,0 +1,24 @@
+"""Go on with a run that was stopped, killed or interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llm_lab.modes.run import read_state, stored_config
+
+
+def resume(directory: Path) -> int:
+    """Continue the run in ``directory`` from its newest checkpoint; a finished run is left as it is.
+
+    Raises:
+        RunError: not a run directory, or another process is working in it.
+    """
+    config, state = stored_config(directory), read_state(directory)
+    if state.get("state") == "finished":
+        print(f"{directory} is finished; its figures are in {directory / 'metrics.json'}")
+        return 0
+    from llm_lab.modes.train import train
+
+    facts = {key: state[key] for key in ("name", "hash", "words") if key in state}
+    train(config, directory, facts=facts)
+    return 0

@@ -1,0 +1,139 @@
+"""The run directory: the only thing a run leaves behind, and all that the other verbs need."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from llm_lab.errors import LabError, RunError
+
+CONFIG, STATE, MODEL = "config.yaml", "run.json", "model"
+
+
+@dataclass(kw_only=True)
+class Run:
+    """An open run directory.
+
+    Attributes:
+        directory: where everything of this run lies.
+        config: the resolved config of the run, without Hydra's own node.
+        loggers: the open trackers; closed with the true exit code.
+        state: what ``run.json`` holds: hash, name, state, exit code, evidence.
+    """
+
+    directory: Path
+    config: DictConfig
+    loggers: list[Any] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def model(self) -> Path:
+        """Folder of the artifact."""
+        return self.directory / MODEL
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to ``run.json``, which is never seen half-written."""
+        self.state.update(facts)
+        write_atomic(self.directory / STATE, json.dumps(self.state, indent=1, ensure_ascii=False, default=str))
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write ``text`` to a temporary name beside ``path``, then rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+@contextmanager
+def open_run(config: DictConfig, directory: Path, facts: Mapping[str, Any]) -> Iterator[Run]:
+    """Open a run directory for one process; on the way out close the trackers and note how it ended.
+
+    Args:
+        config: composed config without Hydra's node.
+        directory: made if absent.
+        facts: what ``run.json`` starts with: hash, name and evidence.
+
+    Raises:
+        RunError: another process holds the directory.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with _alone(directory):
+        config.paths.run = str(directory)
+        run = Run(directory=directory, config=config, state=read_state(directory) | dict(facts))
+        run.note(state="running", exit_code=None, started=time.time(), process=os.getpid())
+        outcome: tuple[str, int] = ("failed", 1)
+        try:
+            yield run
+            outcome = ("finished", 0)
+        except LabError as error:
+            outcome = ("failed", error.exit_code)
+            raise
+        except Exception:
+            raise
+        except BaseException:
+            outcome = ("interrupted", 130)
+            raise
+        finally:
+            _close(run, *outcome)
+
+
+def _close(run: Run, state: str, exit_code: int) -> None:
+    from llm_lab.tracking import close_all
+
+    run.note(state=state, exit_code=exit_code, ended=time.time())
+    close_all(run.loggers, exit_code)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    lock = FileLock(directory / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        process = read_state(directory).get("process", "unknown")
+        raise RunError(f"{directory}: process {process} is working in this run directory") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def read_state(directory: Path) -> dict[str, Any]:
+    """Return ``run.json`` as a mapping; empty where there is none."""
+    path = directory / STATE
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path}: not a JSON object ({error})") from None
+
+
+def stored_config(directory: Path) -> DictConfig:
+    """Load the config of a run.
+
+    Raises:
+        RunError: the folder is not a run directory.
+    """
+    path = directory / CONFIG
+    if not path.is_file():
+        known = sorted(str(item.parent) for item in directory.parent.glob(f"*/{CONFIG}"))[-1:]
+        hint = f"; did you mean {known[0]}?" if known else ""
+        raise RunError(f"{directory} is not a run directory: it has no {CONFIG}{hint}")
+    try:
+        config = OmegaConf.load(path)
+    except Exception as error:
+        raise RunError(f"{path} is not readable YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(config, DictConfig):
+        raise RunError(f"{path} does not hold a mapping")
+    config.paths.run = str(directory)
+    return config

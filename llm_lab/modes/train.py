@@ -1,0 +1,80 @@
+"""Train, test, save, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.loggers import Logger
+
+from llm_lab.config import build, build_all
+from llm_lab.data.module import DataModule
+from llm_lab.data.spec import DataSpec
+from llm_lab.modes.checkpoints import best_point, resume_point
+from llm_lab.modes.evidence import begin, finish
+from llm_lab.modes.run import Run, open_run
+from llm_lab.modes.trainer import build_trainer, use_processor
+from llm_lab.tasks.task import Task
+from llm_lab.tracking.history import History
+from llm_lab.tracking.ledger import Ledger
+
+Metrics = dict[str, Any]
+
+
+def train(config: DictConfig, directory: Path, *, facts: dict[str, Any]) -> Metrics:
+    """Train the composed experiment in ``directory``, or go on with it, and return its flat metrics.
+
+    Args:
+        config: composed and checked config, without Hydra's node.
+        directory: the run directory; a checkpoint in it is resumed.
+        facts: hash, name and words of the run, for ``run.json``.
+    """
+    with open_run(config, directory, facts) as run:
+        seed_everything(config.seed, workers=True, verbose=False)
+        use_processor(config.trainer)
+        ledger = Ledger(**config.ledger)
+        with ledger.phase("data"):
+            data = build(config.data, expected=DataModule, key="data")
+            spec = data.prepare()
+        task = build_task(config, spec)
+        begin(run, data, spec)
+        trainer = attach(run, task, ledger)
+        with ledger.phase("fit"):
+            trainer.fit(task, data, ckpt_path=resume_point(directory), weights_only=True)
+        metrics = _test(run, trainer, task, data, ledger)
+        task.save_artifact(run.model)
+        return finish(run, trainer=trainer, task=task, data=data, ledger=ledger, metrics=metrics)
+
+
+def build_task(config: DictConfig, spec: DataSpec) -> Task:
+    """Build the task over its raw model, optimizer and scheduler nodes; no weight is made yet."""
+    return build(
+        config.task,
+        expected=Task,
+        key="task",
+        spec=spec,
+        model=config.model,
+        optimizer=config.optimizer,
+        scheduler=config.scheduler,
+    )
+
+
+def attach(run: Run, task: Task, ledger: Ledger) -> Trainer:
+    """Build the trackers, the callbacks and the Trainer of a run."""
+    run.loggers = list(build_all(run.config.logger, expected=Logger, key="logger").values())
+    callbacks = [*build_all(run.config.callbacks, expected=Callback, key="callbacks").values()]
+    callbacks += [History(path=run.directory / "history.jsonl"), ledger]
+    return build_trainer(run, callbacks)
+
+
+def _test(run: Run, trainer: Trainer, task: Task, data: DataModule, ledger: Ledger) -> Metrics:
+    """Test the best checkpoint; without a test split the metrics of the fit stand alone."""
+    fitted = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    best = best_point(run.directory)
+    if not (run.config.mode.test and data.spec.sizes.get("test")):
+        return fitted
+    with ledger.phase("test"):
+        trainer.test(task, data, ckpt_path=best, weights_only=True, verbose=False)
+    return fitted | {name: float(value) for name, value in trainer.callback_metrics.items()}
