@@ -33,7 +33,7 @@ def train(config: DictConfig, directory: Path, *, facts: dict[str, Any]) -> Metr
     """
     with open_run(config, directory, facts) as run:
         seed_everything(config.seed, workers=True, verbose=False)
-        use_processor(config.trainer)
+        use_processor()
         ledger = Ledger(**config.ledger)
         with ledger.phase("data"):
             data = build(config.data, expected=DataModule, key="data")

@@ -16,7 +16,7 @@ from llm_lab.config.hardware import cores, supports_bf16
 from llm_lab.modes.run import Run
 
 
-def use_processor(trainer: DictConfig) -> None:
+def use_processor() -> None:
     """Give torch the cores this process really has, and flush denormals, which only cost time."""
     torch.set_num_threads(cores())
     torch.set_flush_denormal(True)
