@@ -1,1 +1,1 @@
-"""TODO."""
+"""Optimizers that know a model's layers, and learning rate schedules."""

@@ -1,0 +1,113 @@
+"""From a configuration of transformers to a sequence classifier that fits the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+
+from llm_lab.data.spec import DataSpec
+from llm_lab.errors import ConfigError
+from llm_lab.models.pooled import PooledConfig, PooledForSequenceClassification, without_pooler
+from llm_lab.models.structure import layer_stack, parameter_depths
+
+Pooling = Literal["cls", "mean", "max"]
+PROBLEM_TYPES = {
+    "single_label": "single_label_classification",
+    "multi_label": "multi_label_classification",
+    "regression": "regression",
+}
+
+
+def configure(config: Any, *, spec: DataSpec, pooling: Pooling, dropout: float | None) -> Any:
+    """Put label names, problem type, pooling and dropout where any user of transformers finds them."""
+    config.id2label = dict(enumerate(spec.labels))
+    config.label2id = {label: number for number, label in enumerate(spec.labels)}
+    config.problem_type = PROBLEM_TYPES[spec.problem]
+    if hasattr(config, "classifier_pooling") and pooling != "max":
+        config.classifier_pooling = pooling
+    if dropout is not None:
+        _set_dropout(config, dropout)
+    return config
+
+
+def _set_dropout(config: Any, rate: float) -> None:
+    for field in config.to_dict():
+        if ("dropout" in field or field.endswith("_pdrop")) and not isinstance(getattr(config, field), bool):
+            setattr(config, field, rate)
+
+
+def blank(config: Any, pooling: Pooling) -> PreTrainedModel:
+    """A classifier with random weights: transformers' own class where it knows the pooling, else ours.
+
+    Attention is left to transformers, which takes PyTorch's fused kernel (SDPA) where the architecture can.
+    """
+    if _is_plain(config, pooling):
+        return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+    return PooledForSequenceClassification(_pooled_config(config, pooling))
+
+
+def load(folder: Path, config: Any, pooling: Pooling) -> PreTrainedModel:
+    """The same with the weights of a folder, in single precision and from safetensors only."""
+    safely = {
+        "use_safetensors": True,
+        "trust_remote_code": False,
+        "local_files_only": True,
+        "dtype": "float32",
+    }
+    plain = _is_plain(config, pooling)
+    kind = AutoModelForSequenceClassification if plain else AutoModel
+    loaded, info = kind.from_pretrained(folder, config=config, output_loading_info=True, **safely)
+    _check_complete(loaded, info["missing_keys"])
+    if plain:
+        return loaded
+    model = PooledForSequenceClassification(_pooled_config(config, pooling))
+    model.backbone = without_pooler(loaded)
+    return model
+
+
+def _check_complete(model: PreTrainedModel, missing: Iterable[str]) -> None:
+    """A head may be new, but a layer with random weights means that the file belongs to another model."""
+    depths, top = parameter_depths(model), len(layer_stack(model)[1])
+    lost = sorted(name for name in missing if depths.get(name, top + 1) <= top)
+    if lost:
+        raise ValueError(f"the weights of {len(lost)} parameters are missing, {lost[0]} for one")
+
+
+def check_fit(model: PreTrainedModel, spec: DataSpec) -> None:
+    """Refuse a tokenizer or rows that would index past the model's embeddings.
+
+    Raises:
+        ConfigError: names the key to change and the largest value that fits.
+    """
+    words = model.get_input_embeddings().num_embeddings
+    tokens = len(AutoTokenizer.from_pretrained(spec.tokenizer))
+    if tokens > words:
+        raise ConfigError(f"model.tokenizer: it has {tokens} tokens, but the model embeds only {words}")
+    tables = [part for name, part in model.named_modules() if name.endswith(("position_embeddings", ".wpe"))]
+    positions = [table.num_embeddings for table in tables if isinstance(table, nn.Embedding)]
+    if positions and spec.max_length > min(positions):
+        raise ConfigError(
+            f"data.max_length: {spec.max_length} tokens, but the model takes at most {min(positions)}"
+        )
+
+
+def _is_plain(config: Any, pooling: Pooling) -> bool:
+    return pooling == "cls" or (pooling == "mean" and hasattr(config, "classifier_pooling"))
+
+
+def _pooled_config(config: Any, pooling: Pooling) -> PooledConfig:
+    rate = getattr(config, "classifier_dropout", None)
+    rate = getattr(config, "hidden_dropout_prob", 0.1) if rate is None else rate
+    return PooledConfig(
+        backbone=config.to_dict(),
+        pooling=pooling,
+        classifier_dropout=rate,
+        id2label=config.id2label,
+        label2id=config.label2id,
+        problem_type=config.problem_type,
+        pad_token_id=config.pad_token_id,
+    )

@@ -1,0 +1,28 @@
+"""From ``model.source`` to a local folder that is safe to load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llm_lab.assets import resolve
+from llm_lab.errors import AssetError
+
+
+def model_folder(source: str) -> Path:
+    """The checked local folder of a model: a folder's path as it is, anything else through the asset resolver.
+
+    Raises:
+        AssetError: no folder, no ``config.json`` in it, or weights only as pickles.
+    """
+    folder = resolve(source) if "://" in source else Path(source).expanduser().resolve()
+    if not (folder / "config.json").is_file():
+        raise AssetError(
+            f"model.source: {source} is no model folder: {folder / 'config.json'} does not exist"
+        )
+    if not list(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+        found = f"only {', '.join(pickles)}, a pickle, which could run code" if pickles else "no weights"
+        raise AssetError(
+            f"model.source: {source} has {found}; wanted are safetensors (save_pretrained of transformers writes them)"
+        )
+    return folder

@@ -1,0 +1,97 @@
+"""Text encoders with a classification head: pretrained from any source, or from scratch by their sizes.
+
+Every function takes the whole ``model`` node, because its signature is the node's schema: ``tokenizer`` is built
+by the data module, ``wrappers`` are applied by the task and ``licence`` is for the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedModel
+
+from llm_lab.data.spec import DataSpec
+from llm_lab.errors import AssetError, ConfigError
+from llm_lab.models.classifier import Pooling, blank, check_fit, configure, load
+from llm_lab.models.folder import model_folder
+from llm_lab.models.freeze import Freeze, freeze_parameters
+from llm_lab.models.sizes import known_sizes, vocabulary
+
+
+def pretrained(  # noqa: PLR0913 - the signature is the schema
+    *,
+    spec: DataSpec,
+    source: str,
+    tokenizer: Mapping[str, Any],
+    licence: str = "",
+    pooling: Pooling = "cls",
+    dropout: float | None = None,
+    freeze: Freeze = None,
+    wrappers: Mapping[str, Any] | None = None,
+) -> PreTrainedModel:
+    """A pretrained encoder with a new classification head.
+
+    Args:
+        spec: labels and tokenizer of the data.
+        source: URI or folder of a Hugging Face model with safetensors weights.
+        tokenizer: node of the tokenizer, for the data module.
+        licence: licence of the weights, for the report.
+        pooling: ``cls`` is the architecture's own head (first token for BERT, last for a decoder); ``mean`` and
+            ``max`` pool over the last hidden states, see `llm_lab.models.pooled`.
+        dropout: sets every dropout of the model; None keeps those of its configuration.
+        freeze: see `llm_lab.models.freeze.freeze_parameters`.
+        wrappers: model wrappers by name, for the task.
+
+    Raises:
+        AssetError: the source holds no configuration or no safetensors weights that transformers can load.
+        ConfigError: the tokenizer or the length of the rows does not fit the model.
+    """
+    del tokenizer, licence, wrappers
+    folder = model_folder(source)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        model = load(folder, configure(config, spec=spec, pooling=pooling, dropout=dropout), pooling)
+    except (OSError, ValueError, KeyError) as error:
+        raise AssetError(f"model.source: transformers cannot load {source} ({folder}): {error}") from error
+    check_fit(model, spec)
+    freeze_parameters(model, freeze)
+    return model.train()  # from_pretrained leaves dropout off, and Lightning keeps the mode it finds
+
+
+def from_scratch(  # noqa: PLR0913 - the signature is the schema
+    *,
+    spec: DataSpec,
+    architecture: str,
+    sizes: Mapping[str, Any],
+    tokenizer: Mapping[str, Any],
+    pooling: Pooling = "cls",
+    dropout: float | None = None,
+    freeze: Freeze = None,
+    wrappers: Mapping[str, Any] | None = None,
+) -> PreTrainedModel:
+    """An encoder with random weights, its vocabulary as large as the tokenizer's.
+
+    Args:
+        spec: labels and tokenizer of the data.
+        architecture: a model type of transformers with a sequence classification head: ``bert``, ``modernbert``.
+        sizes: fields of that type's configuration: ``hidden_size``, ``num_hidden_layers`` and so on.
+        tokenizer: node of the tokenizer, for the data module.
+        pooling: as for `pretrained`.
+        dropout: as for `pretrained`.
+        freeze: as for `pretrained`.
+        wrappers: model wrappers by name, for the task.
+
+    Raises:
+        ConfigError: transformers does not know the architecture, or a size does not belong to it or fit it.
+    """
+    del tokenizer, wrappers
+    fields = known_sizes(architecture, sizes) | vocabulary(spec)
+    try:
+        config = AutoConfig.for_model(architecture, **fields)
+        model = blank(configure(config, spec=spec, pooling=pooling, dropout=dropout), pooling)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"model.sizes: no {architecture} can be built from them: {error}") from error
+    check_fit(model, spec)
+    freeze_parameters(model, freeze)
+    return model

@@ -1,0 +1,140 @@
+"""What every objective has in common: a model in its wrappers, an optimizer, a schedule, an artifact."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from llm_lab.config import build, build_all
+from llm_lab.data.spec import DataSpec
+from llm_lab.errors import ConfigError
+from llm_lab.models import wrapper
+from llm_lab.tasks.artifact import write_artifact
+
+Batch = dict[str, Tensor]
+
+
+class Task(LightningModule):
+    """A Lightning module whose model, optimizer and schedule are config nodes, built when they are needed.
+
+    A subclass says how a batch becomes one loss per target (`losses`) and what it measures.
+
+    Args:
+        spec: what the data is.
+        model: node of the model; ``wrappers`` in it is a mapping name -> `llm_lab.models.wrapper.Wrapper` node.
+        optimizer: node of the optimizer; gets ``model``.
+        scheduler: node of the learning rate schedule; gets ``optimizer`` and ``total_steps``.
+
+    Attributes:
+        model: the wrapped model, after `configure_model`.
+        predictions: after a test ``index`` [N], ``probabilities`` [N, C] and ``labels``, in the order of the rows.
+    """
+
+    model: nn.Module | None
+
+    def __init__(
+        self,
+        *,
+        spec: DataSpec,
+        model: Mapping[str, Any],
+        optimizer: Mapping[str, Any],
+        scheduler: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.nodes = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+        self.wrappers: list[wrapper.Wrapper] = []
+        self.model = None
+        self.predictions: dict[str, Tensor] = {}
+
+    def configure_model(self) -> None:
+        """Make the weights, once: Lightning calls this for fit and again for test."""
+        if self.model is not None:
+            return
+        node = self.nodes["model"]
+        bare = build(node, expected=nn.Module, key="model", spec=self.spec)
+        nodes = node.get("wrappers") or {}
+        self.wrappers = list(build_all(nodes, expected=wrapper.Wrapper, key="model.wrappers").values())
+        self.model = wrapper.apply(self.wrappers, bare)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Optimizer and schedule, the latter stepped after every optimizer step."""
+        optimizer = build(self.nodes["optimizer"], expected=Optimizer, key="optimizer", model=self.model)
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ConfigError("trainer.max_steps: the schedule needs an end; set this or trainer.max_epochs")
+        scheduler = build(
+            self.nodes["scheduler"],
+            expected=LRScheduler,
+            key="scheduler",
+            optimizer=optimizer,
+            total_steps=int(steps),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as Lightning does, fused optimizers included.
+
+        Lightning refuses to clip for a fused optimizer under mixed precision, for such an optimizer undoes the loss
+        scaling inside its step; but bfloat16 has no loss scaling.
+        """
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        if gradient_clip_val and not scaled and getattr(optimizer, "_step_supports_amp_scaling", False):
+            optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # noqa: SLF001
+        self.clip_gradients(
+            optimizer, gradient_clip_val=gradient_clip_val, gradient_clip_algorithm=gradient_clip_algorithm
+        )
+
+    @abstractmethod
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """One loss per target of the batch."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The model's outputs in single precision: logits [B, C]."""
+        inputs = {name: value for name, value in batch.items() if name not in NOT_FOR_THE_MODEL}
+        assert self.model is not None, "configure_model comes first"
+        logits: Tensor = self.model(**inputs).logits
+        return logits.float()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """This micro-batch's share of the mean loss over all targets of the optimizer step.
+
+        Lightning divides by the number of micro-batches and the strategy averages over its replicas; both are undone
+        here, so that every target weighs the same however the step is cut.
+        """
+        losses = self.losses(self(batch), batch)
+        self.log("train/loss", losses.detach().mean(), prog_bar=True)
+        return losses.sum() / batch["step_targets"] * self.shares()
+
+    def shares(self) -> int:
+        """Into how many equal parts Lightning takes an optimizer step to be cut: micro-batches times replicas."""
+        replicas = (self.trainer.distributed_sampler_kwargs or {}).get("num_replicas", 1)
+        return int(self.trainer.accumulate_grad_batches * replicas)
+
+    def save_artifact(self, folder: Path) -> None:
+        """Write a plain Hugging Face folder that needs neither this run nor this framework.
+
+        See `llm_lab.tasks.artifact.write_artifact`.
+        """
+        self.configure_model()
+        assert self.model is not None
+        write_artifact(
+            folder, model=self.model, wrappers=self.wrappers, spec=self.spec, task=type(self).__name__
+        )
+
+
+NOT_FOR_THE_MODEL = frozenset({"labels", "index", "step_targets"})
