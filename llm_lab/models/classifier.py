@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from llm_lab.errors import ConfigError
 from llm_lab.models.pooled import PooledConfig, PooledForSequenceClassification, without_pooler
 from llm_lab.models.structure import layer_stack, parameter_depths
 
-Pooling = Literal["cls", "mean", "max"]
+Pooling = Literal["cls", "mean", "max"] | None
 PROBLEM_TYPES = {
     "single_label": "single_label_classification",
     "multi_label": "multi_label_classification",
@@ -27,7 +27,9 @@ def configure(config: Any, *, spec: DataSpec, pooling: Pooling, dropout: float |
     config.id2label = dict(enumerate(spec.labels))
     config.label2id = {label: number for number, label in enumerate(spec.labels)}
     config.problem_type = PROBLEM_TYPES[spec.problem]
-    if hasattr(config, "classifier_pooling") and pooling != "max":
+    if isinstance(config, PooledConfig):
+        config.pooling = pooling or config.pooling
+    elif hasattr(config, "classifier_pooling") and pooling in {"cls", "mean"}:
         config.classifier_pooling = pooling
     if dropout is not None:
         _set_dropout(config, dropout)
@@ -35,9 +37,15 @@ def configure(config: Any, *, spec: DataSpec, pooling: Pooling, dropout: float |
 
 
 def _set_dropout(config: Any, rate: float) -> None:
-    for field in config.to_dict():
-        if ("dropout" in field or field.endswith("_pdrop")) and not isinstance(getattr(config, field), bool):
-            setattr(config, field, rate)
+    for field in _dropouts(config.to_dict()):
+        setattr(config, field, rate)
+    if isinstance(config, PooledConfig):
+        config.backbone |= dict.fromkeys(_dropouts(config.backbone), rate)
+
+
+def _dropouts(fields: Mapping[str, Any]) -> list[str]:
+    named = [name for name in fields if "dropout" in name or name.endswith("_pdrop")]
+    return [name for name in named if not isinstance(fields[name], bool)]
 
 
 def blank(config: Any, pooling: Pooling) -> PreTrainedModel:
@@ -96,15 +104,16 @@ def check_fit(model: PreTrainedModel, spec: DataSpec) -> None:
 
 
 def _is_plain(config: Any, pooling: Pooling) -> bool:
-    return pooling == "cls" or (pooling == "mean" and hasattr(config, "classifier_pooling"))
+    own = isinstance(config, PooledConfig) or (pooling == "mean" and hasattr(config, "classifier_pooling"))
+    return own or pooling in {None, "cls"}
 
 
 def _pooled_config(config: Any, pooling: Pooling) -> PooledConfig:
     rate = getattr(config, "classifier_dropout", None)
-    rate = getattr(config, "hidden_dropout_prob", 0.1) if rate is None else rate
+    rate = float(getattr(config, "hidden_dropout_prob", 0.1) if rate is None else rate)
     return PooledConfig(
         backbone=config.to_dict(),
-        pooling=pooling,
+        pooling=pooling or "mean",
         classifier_dropout=rate,
         id2label=config.id2label,
         label2id=config.label2id,

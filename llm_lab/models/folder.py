@@ -9,7 +9,7 @@ from llm_lab.errors import AssetError
 
 
 def model_folder(source: str) -> Path:
-    """The checked local folder of a model: a folder's path as it is, anything else through the asset resolver.
+    """The local folder of a model: a folder's path as it is, anything else through the asset resolver.
 
     Raises:
         AssetError: no folder, no ``config.json`` in it, or weights only as pickles.
@@ -23,6 +23,6 @@ def model_folder(source: str) -> Path:
         pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         found = f"only {', '.join(pickles)}, a pickle, which could run code" if pickles else "no weights"
         raise AssetError(
-            f"model.source: {source} has {found}; wanted are safetensors (save_pretrained of transformers writes them)"
+            f"model.source: {source} has {found}; wanted are safetensors, which transformers writes"
         )
     return folder

@@ -1,4 +1,4 @@
-"""A sequence classifier over the mean or the maximum of the last hidden states, for any encoder of transformers.
+"""A sequence classifier over the mean or maximum of the last hidden states, for any encoder of transformers.
 
 Plain transformers knows no such class: whoever loads a saved one imports ``llm_lab.models`` first.
 """
@@ -20,7 +20,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 
 class PooledConfig(PreTrainedConfig):
-    """Configuration of the encoder inside, the pooling (``mean`` or ``max``) and the head's dropout."""
+    """Configuration of the encoder inside, the pooling (``mean``, ``max`` or ``cls``) and the head's dropout."""
 
     model_type = "llm_lab_pooled"
 
@@ -86,7 +86,9 @@ def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
 
 
 def pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
-    """Mean or maximum over the tokens of ``states`` [B, T, H] where ``mask`` [B, T] is not zero: [B, H]."""
+    """Mean, maximum or first (``cls``) of the tokens of ``states`` [B, T, H] that ``mask`` [B, T] keeps: [B, H]."""
+    if pooling == "cls":
+        return states[:, 0]
     keep = mask.unsqueeze(-1)
     if pooling == "max":
         return states.masked_fill(keep == 0, torch.finfo(states.dtype).min).amax(dim=1)

@@ -17,7 +17,7 @@ def layer_stack(model: nn.Module) -> tuple[str, nn.ModuleList]:
 
 
 def parameter_depths(model: nn.Module) -> dict[str, int]:
-    """Depth of each parameter by name: 0 for the embeddings, 1 to L for the layers, L + 1 for what follows them.
+    """Depth of each parameter by name: 0 for the embeddings, 1 to L for the layers, L + 1 for what follows.
 
     What is defined before the stack counts as embeddings, what is defined after it as the head: transformers'
     models define their parts in the order in which they compute.

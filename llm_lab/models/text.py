@@ -1,7 +1,7 @@
 """Text encoders with a classification head: pretrained from any source, or from scratch by their sizes.
 
-Every function takes the whole ``model`` node, because its signature is the node's schema: ``tokenizer`` is built
-by the data module, ``wrappers`` are applied by the task and ``licence`` is for the report.
+Every function takes the whole ``model`` node, because its signature is the node's schema: ``tokenizer`` is
+built by the data module, ``wrappers`` are applied by the task and ``licence`` is for the report.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from llm_lab.models.freeze import Freeze, freeze_parameters
 from llm_lab.models.sizes import known_sizes, vocabulary
 
 
-def pretrained(  # noqa: PLR0913 - the signature is the schema
+def pretrained(
     *,
     spec: DataSpec,
     source: str,
-    tokenizer: Mapping[str, Any],
+    tokenizer: Mapping[str, Any] | None = None,
     licence: str = "",
-    pooling: Pooling = "cls",
+    pooling: Pooling = None,
     dropout: float | None = None,
     freeze: Freeze = None,
     wrappers: Mapping[str, Any] | None = None,
@@ -37,8 +37,9 @@ def pretrained(  # noqa: PLR0913 - the signature is the schema
         source: URI or folder of a Hugging Face model with safetensors weights.
         tokenizer: node of the tokenizer, for the data module.
         licence: licence of the weights, for the report.
-        pooling: ``cls`` is the architecture's own head (first token for BERT, last for a decoder); ``mean`` and
-            ``max`` pool over the last hidden states, see `llm_lab.models.pooled`.
+        pooling: None keeps the model's own head, and so does ``cls`` (first token for BERT, last for a decoder)
+            but for architectures that let one choose; ``mean`` and ``max`` pool over the last hidden states,
+            see `llm_lab.models.pooled`.
         dropout: sets every dropout of the model; None keeps those of its configuration.
         freeze: see `llm_lab.models.freeze.freeze_parameters`.
         wrappers: model wrappers by name, for the task.
@@ -59,13 +60,13 @@ def pretrained(  # noqa: PLR0913 - the signature is the schema
     return model.train()  # from_pretrained leaves dropout off, and Lightning keeps the mode it finds
 
 
-def from_scratch(  # noqa: PLR0913 - the signature is the schema
+def from_scratch(
     *,
     spec: DataSpec,
     architecture: str,
     sizes: Mapping[str, Any],
-    tokenizer: Mapping[str, Any],
-    pooling: Pooling = "cls",
+    tokenizer: Mapping[str, Any] | None = None,
+    pooling: Pooling = None,
     dropout: float | None = None,
     freeze: Freeze = None,
     wrappers: Mapping[str, Any] | None = None,
@@ -74,7 +75,7 @@ def from_scratch(  # noqa: PLR0913 - the signature is the schema
 
     Args:
         spec: labels and tokenizer of the data.
-        architecture: a model type of transformers with a sequence classification head: ``bert``, ``modernbert``.
+        architecture: a model type of transformers with a classification head: ``bert``, ``modernbert``.
         sizes: fields of that type's configuration: ``hidden_size``, ``num_hidden_layers`` and so on.
         tokenizer: node of the tokenizer, for the data module.
         pooling: as for `pretrained`.

@@ -11,8 +11,8 @@ from torch import nn
 class Wrapper(ABC):
     """Takes a module and gives a module; an entry of ``model.wrappers``, applied by ``order``.
 
-    A wrapper says which parameters train by setting ``requires_grad``. It keeps no tensors of its own: what it
-    adds lives in the module, so that checkpoints and sharding see it.
+    A wrapper says which parameters train by setting ``requires_grad``. It keeps no tensors of its own: what
+    it adds lives in the module, so that checkpoints and sharding see it.
     """
 
     @abstractmethod

@@ -23,9 +23,9 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups for a torch optimizer, one per learning rate and weight decay that occurs.
 
-    Vectors (biases and the gains of norms) do not decay. The head learns with ``lr``, each layer below it with
-    ``layer_decay`` times the rate of the layer above, the embeddings slowest (ULMFiT, https://arxiv.org/abs/1801.06146;
-    ELECTRA, https://arxiv.org/abs/2003.10555).
+    Vectors (biases and the gains of norms) do not decay. The head learns with ``lr``, each layer below it
+    with ``layer_decay`` times the rate of the layer above, the embeddings slowest.
+    Source: ULMFiT, https://arxiv.org/abs/1801.06146; ELECTRA, https://arxiv.org/abs/2003.10555.
 
     Args:
         model: its trainable parameters are grouped, frozen ones are left out.

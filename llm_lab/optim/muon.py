@@ -48,7 +48,7 @@ class MuonAdamW(Optimizer):
         self._share()
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of each."""
         loss = None
         if closure is not None:
@@ -59,7 +59,7 @@ class MuonAdamW(Optimizer):
         return loss
 
 
-def muon(  # noqa: PLR0913 - the signature is the schema
+def muon(
     *,
     model: nn.Module,
     lr: float,
@@ -72,10 +72,11 @@ def muon(  # noqa: PLR0913 - the signature is the schema
     weight_decay: float = 0.01,
     layer_decay: float = 1.0,
 ) -> MuonAdamW:
-    """Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon) for the matrices of the layer stack.
+    """Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon) for the matrices of the layers.
 
-    Embeddings, head, biases and norms go to AdamW with ``betas`` and ``eps``. With ``match_rms_adamw`` (Liu et al.
-    2025, https://arxiv.org/abs/2502.16982) both take steps of like size, so one ``lr`` tuned for AdamW serves both.
+    Embeddings, head, biases and norms go to AdamW with ``betas`` and ``eps``. With ``match_rms_adamw`` both
+    take steps of like size, so one ``lr`` tuned for AdamW serves both.
+    Source: Liu et al. 2025, https://arxiv.org/abs/2502.16982.
 
     Raises:
         ConfigError: no trainable matrix lies in a stack of layers.

@@ -38,7 +38,7 @@ def cosine(
     )
 
 
-def wsd(  # noqa: PLR0913 - the signature is the schema
+def wsd(
     *,
     optimizer: Optimizer,
     total_steps: int,

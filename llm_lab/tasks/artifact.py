@@ -57,7 +57,7 @@ def facts(spec: DataSpec, task: str) -> dict[str, Any]:
         "task": task,
         "problem": spec.problem,
         "labels": list(spec.labels),
-        "columns": list(spec.modalities),
+        "columns": dict(spec.summary.get("columns") or {name: name for name in spec.modalities}),
         "max_length": spec.max_length,
         "data": {"fingerprint": spec.fingerprint, "rows": dict(spec.sizes)},
         "versions": {name: version(name) for name in PACKAGES},

@@ -16,8 +16,8 @@ from llm_lab.data.spec import DataSpec
 def build_metrics(nodes: Mapping[str, Any], spec: DataSpec) -> MetricCollection:
     """The metrics of a mapping name -> torchmetrics node; those that share their counts keep them once.
 
-    ``num_classes`` is given to metrics of single labels, ``num_labels`` to those of label sets, nothing to those of
-    numbers.
+    ``num_classes`` is given to metrics of single labels, ``num_labels`` to those of label sets, nothing to
+    those of numbers.
     """
     width = {"single_label": "num_classes", "multi_label": "num_labels"}.get(spec.problem)
     injected = {width: spec.outputs} if width else {}

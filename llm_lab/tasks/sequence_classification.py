@@ -16,7 +16,7 @@ from llm_lab.tasks.task import Batch, Task
 
 
 class SequenceClassification(Task):
-    """Cross-entropy for single labels, binary cross-entropy per label for label sets, squared error for numbers.
+    """Cross-entropy for single labels, binary cross-entropy for label sets, squared error for numbers.
 
     Args:
         spec: what the data is; its ``problem`` selects the loss.
@@ -24,8 +24,8 @@ class SequenceClassification(Task):
         optimizer: see `Task`.
         scheduler: see `Task`.
         metrics: torchmetrics nodes by name; they get probabilities, or values for numbers.
-        class_weights: ``balanced`` makes every class (or every label's two sides) weigh the same, by the training
-            counts; a list gives a weight per label; ``none`` leaves rows equal.
+        class_weights: ``balanced`` makes every class (or every label's two sides) weigh the same, by the
+            training counts; a list gives a weight per label; ``none`` leaves rows equal.
         label_smoothing: share of the target mass spread evenly over the classes, 0 to 1.
 
     Raises:
@@ -74,16 +74,16 @@ class SequenceClassification(Task):
             return outputs.softmax(dim=-1)
         return outputs.sigmoid() if self.spec.problem == "multi_label" else outputs.squeeze(-1)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch) -> None:
         """Score a batch."""
         self._score(batch, self.val_scores)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Batch) -> None:
         """Score a batch and keep its probabilities for the report."""
         probabilities = self._score(batch, self.test_scores)
         self.test_rows.update(index=batch["index"], probabilities=probabilities, labels=batch["labels"])
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+    def predict_step(self, batch: Batch) -> dict[str, Tensor]:
         """Row numbers [B] and probabilities [B, C] of a batch."""
         return {"index": batch["index"], "probabilities": self.probabilities(self(batch))}
 
@@ -108,8 +108,8 @@ class SequenceClassification(Task):
 def weigh(spec: DataSpec, weights: str | Sequence[float]) -> Tensor | None:
     """Weight per label [C] by which its loss is multiplied, or None where all rows weigh the same.
 
-    ``balanced`` follows scikit-learn: rows / (classes x rows of the class), so that the mean weight of a training
-    row is 1; for label sets it is the number of rows without the label over those with it.
+    ``balanced`` follows scikit-learn: rows / (classes x rows of the class), so that the mean weight of a
+    training row is 1; for label sets it is the number of rows without the label over those with it.
     """
     if not isinstance(weights, str):
         return torch.tensor(list(weights), dtype=torch.float32)

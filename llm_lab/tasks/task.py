@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
+from typing import Any, cast
 
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
@@ -30,13 +29,13 @@ class Task(LightningModule):
 
     Args:
         spec: what the data is.
-        model: node of the model; ``wrappers`` in it is a mapping name -> `llm_lab.models.wrapper.Wrapper` node.
+        model: node of the model; ``wrappers`` in it is a mapping name -> node of a `Wrapper`.
         optimizer: node of the optimizer; gets ``model``.
         scheduler: node of the learning rate schedule; gets ``optimizer`` and ``total_steps``.
 
     Attributes:
         model: the wrapped model, after `configure_model`.
-        predictions: after a test ``index`` [N], ``probabilities`` [N, C] and ``labels``, in the order of the rows.
+        predictions: after a test ``index`` [N], ``probabilities`` [N, C] and ``labels`` in the order of rows.
     """
 
     model: nn.Module | None
@@ -66,9 +65,14 @@ class Task(LightningModule):
         self.wrappers = list(build_all(nodes, expected=wrapper.Wrapper, key="model.wrappers").values())
         self.model = wrapper.apply(self.wrappers, bare)
 
+    def network(self) -> nn.Module:
+        """The wrapped model, made on first use."""
+        self.configure_model()
+        return cast("nn.Module", self.model)
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimizer and schedule, the latter stepped after every optimizer step."""
-        optimizer = build(self.nodes["optimizer"], expected=Optimizer, key="optimizer", model=self.model)
+        optimizer = build(self.nodes["optimizer"], expected=Optimizer, key="optimizer", model=self.network())
         steps = self.trainer.estimated_stepping_batches
         if steps == float("inf"):
             raise ConfigError("trainer.max_steps: the schedule needs an end; set this or trainer.max_epochs")
@@ -89,8 +93,8 @@ class Task(LightningModule):
     ) -> None:
         """Clip as Lightning does, fused optimizers included.
 
-        Lightning refuses to clip for a fused optimizer under mixed precision, for such an optimizer undoes the loss
-        scaling inside its step; but bfloat16 has no loss scaling.
+        Lightning refuses to clip for a fused optimizer under mixed precision, since such a one undoes the
+        loss scaling inside its step; but bfloat16 has no loss scaling.
         """
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         if gradient_clip_val and not scaled and getattr(optimizer, "_step_supports_amp_scaling", False):
@@ -106,22 +110,21 @@ class Task(LightningModule):
     def forward(self, batch: Batch) -> Tensor:
         """The model's outputs in single precision: logits [B, C]."""
         inputs = {name: value for name, value in batch.items() if name not in NOT_FOR_THE_MODEL}
-        assert self.model is not None, "configure_model comes first"
-        logits: Tensor = self.model(**inputs).logits
+        logits: Tensor = self.network()(**inputs).logits
         return logits.float()
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """This micro-batch's share of the mean loss over all targets of the optimizer step.
+    def training_step(self, batch: Batch) -> Tensor:
+        """The micro-batch's share of the mean loss over all targets of the optimizer step.
 
-        Lightning divides by the number of micro-batches and the strategy averages over its replicas; both are undone
-        here, so that every target weighs the same however the step is cut.
+        Lightning divides by the number of micro-batches and the strategy averages over its replicas; both are
+        undone here, so that every target weighs the same however the step is cut.
         """
         losses = self.losses(self(batch), batch)
         self.log("train/loss", losses.detach().mean(), prog_bar=True)
         return losses.sum() / batch["step_targets"] * self.shares()
 
     def shares(self) -> int:
-        """Into how many equal parts Lightning takes an optimizer step to be cut: micro-batches times replicas."""
+        """Into how many equal parts Lightning takes a step to be cut: micro-batches times replicas."""
         replicas = (self.trainer.distributed_sampler_kwargs or {}).get("num_replicas", 1)
         return int(self.trainer.accumulate_grad_batches * replicas)
 
@@ -130,10 +133,8 @@ class Task(LightningModule):
 
         See `llm_lab.tasks.artifact.write_artifact`.
         """
-        self.configure_model()
-        assert self.model is not None
         write_artifact(
-            folder, model=self.model, wrappers=self.wrappers, spec=self.spec, task=type(self).__name__
+            folder, model=self.network(), wrappers=self.wrappers, spec=self.spec, task=type(self).__name__
         )
 
 
