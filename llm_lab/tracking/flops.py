@@ -1,0 +1,126 @@
+"""Floating-point operations of a model, counted on a copy without weights."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+NOT_INPUTS = frozenset({"labels", "index", "step_targets"})
+Shape = tuple[tuple[str, tuple[int, ...], str], ...]  # (name, size, dtype) of each input of a batch
+log = logging.getLogger(__name__)
+
+
+def shape_of(batch: Mapping[str, Any]) -> Shape:
+    """Return what the number of operations depends on: names, sizes and dtypes of the model's inputs."""
+    return tuple(
+        (name, tuple(value.shape), str(value.dtype).removeprefix("torch."))
+        for name, value in batch.items()
+        if isinstance(value, Tensor) and name not in NOT_INPUTS
+    )
+
+
+def rows_of(batch: Mapping[str, Any]) -> int:
+    """Return the number of rows of a batch: the first size of its first table."""
+    tables = (value for value in batch.values() if isinstance(value, Tensor) and value.ndim)
+    return next((int(table.shape[0]) for table in tables), 0)
+
+
+def without_weights(model: nn.Module) -> nn.Module:
+    """Copy a model's structure with parameters and buffers that have sizes but, in a fake mode, no memory."""
+    memo: dict[int, Any] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(_empty(parameter), requires_grad=parameter.requires_grad)
+    for buffer in model.buffers():
+        memo[id(buffer)] = _empty(buffer)
+    return copy.deepcopy(model, memo)
+
+
+def count(model: nn.Module, shapes: Mapping[Shape, int], *, train: bool) -> int | None:
+    """Return the operations of running ``model`` on every shape as often as it occurred.
+
+    A multiply-add counts as two operations. Training counts the forward and the backward pass, evaluation the
+    forward pass; the optimizer, element-wise operations and the loss are left out, as is usual.
+
+    Args:
+        model: takes the inputs of a batch by name and returns logits or an object with tensors.
+        shapes: how often each shape occurred.
+        train: whether gradients were computed.
+
+    Returns:
+        The number, or None for a model that cannot run without data (control flow that looks at values, say).
+    """
+    try:
+        with FakeTensorMode():
+            copied = without_weights(model).train(train)
+
+            def operations(shape: Shape) -> int:
+                return _count_one(copied, shape, train=train)
+
+            fitted = _fit(shapes, operations) or operations
+            return round(sum(fitted(shape) * times for shape, times in shapes.items()))
+    except Exception as error:  # noqa: BLE001 - any failure means the same: not countable without data
+        log.debug("FLOPs cannot be counted: %s", error)
+        return None
+
+
+def _fit(shapes: Collection[Shape], operations: Callable[[Shape], int]) -> Callable[[Shape], float] | None:
+    """Fit rows x (a + b length + c length^2) to three shapes, so that a hundred need no hundred counts.
+
+    Returns None, so that every shape is counted by itself, where the inputs are no tables of rows x length,
+    the shapes are few, or two other shapes show that the model does not follow the formula.
+    """
+    by_length = {size[1]: shape for shape in shapes if (size := _table(shape))}
+    lengths = sorted(by_length)
+    if len(lengths) < 6 or any(_table(shape) is None for shape in shapes):  # noqa: PLR2004 - five are counted
+        return None
+    known = [lengths[0], lengths[len(lengths) // 2], lengths[-1]]
+    checks = [lengths[len(lengths) // 4], lengths[(3 * len(lengths)) // 4]]
+    terms = np.vander(known, 3, increasing=True).astype(float)
+    per_row = [operations(by_length[length]) / by_length[length][0][1][0] for length in known]
+    solved = np.linalg.solve(terms, np.array(per_row))
+
+    def estimate(shape: Shape) -> float:
+        rows, length = shape[0][1]
+        return float(rows * (solved @ [1.0, length, length**2]))
+
+    held_out = [by_length[length] for length in checks]
+    exact = all(math.isclose(estimate(shape), operations(shape), rel_tol=1e-9) for shape in held_out)
+    return estimate if exact else None
+
+
+def _table(shape: Shape) -> tuple[int, ...] | None:
+    sizes = {size for _, size, _ in shape}
+    size = sizes.pop() if len(sizes) == 1 else ()
+    return size if len(size) == 2 else None  # noqa: PLR2004 - rows and length
+
+
+def _count_one(model: nn.Module, shape: Shape, *, train: bool) -> int:
+    device = next(model.parameters()).device
+    batch = {name: torch.empty(size, dtype=getattr(torch, kind), device=device) for name, size, kind in shape}
+    with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(train):
+        outputs = [item for item in _tensors(model(**batch)) if item.is_floating_point()]
+        if train:
+            sum(item.sum() for item in outputs[:1] if item.requires_grad).backward()  # type: ignore[union-attr]
+    return int(counter.get_total_flops())
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    if isinstance(output, Tensor):
+        return [output]
+    if getattr(output, "logits", None) is not None:
+        return [output.logits]
+    values = output.values() if isinstance(output, Mapping) else output
+    return [item for item in values if isinstance(item, Tensor)]
+
+
+def _empty(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
