@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from pytorch_lightning import Trainer
 from llm_lab.config import build
 from llm_lab.data.module import DataModule
 from llm_lab.errors import ConfigError, RunError
-from llm_lab.modes.run import MODEL, stored_config, write_atomic
+from llm_lab.modes.run import MODEL, stored_config
 from llm_lab.modes.train import build_task
 from llm_lab.modes.trainer import precision_of, use_processor
+from llm_lab.tracking.files import write_json
 
 
 def evaluate(directory: Path, overrides: list[str]) -> dict[str, Any]:
@@ -75,4 +75,4 @@ def _keep(directory: Path, overrides: list[str], metrics: dict[str, Any]) -> Non
     folder = directory / "evaluations"
     folder.mkdir(exist_ok=True)
     name = time.strftime("%Y-%m-%d_%H-%M-%S")
-    write_atomic(folder / f"{name}.json", json.dumps({"words": overrides, "metrics": metrics}, indent=1))
+    write_json(folder / f"{name}.json", {"words": overrides, "metrics": metrics})

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from llm_lab.errors import LabError, RunError
+from llm_lab.tracking.files import write_json
 
 CONFIG, STATE, MODEL = "config.yaml", "run.json", "model"
 
@@ -43,14 +44,7 @@ class Run:
     def note(self, **facts: Any) -> None:
         """Add facts to ``run.json``, which is never seen half-written."""
         self.state.update(facts)
-        write_atomic(self.directory / STATE, json.dumps(self.state, indent=1, ensure_ascii=False, default=str))
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write ``text`` to a temporary name beside ``path``, then rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+        write_json(self.directory / STATE, self.state)
 
 
 @contextmanager
@@ -87,7 +81,7 @@ def open_run(config: DictConfig, directory: Path, facts: Mapping[str, Any]) -> I
 
 
 def _close(run: Run, state: str, exit_code: int) -> None:
-    from llm_lab.tracking import close_all
+    from llm_lab.tracking.trackers import close_all
 
     run.note(state=state, exit_code=exit_code, ended=time.time())
     close_all(run.loggers, exit_code)

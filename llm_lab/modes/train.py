@@ -13,7 +13,7 @@ from llm_lab.config import build, build_all
 from llm_lab.data.module import DataModule
 from llm_lab.data.spec import DataSpec
 from llm_lab.modes.checkpoints import best_point, resume_point
-from llm_lab.modes.evidence import begin, finish
+from llm_lab.modes.results import begin, finish
 from llm_lab.modes.run import Run, open_run
 from llm_lab.modes.trainer import build_trainer, use_processor
 from llm_lab.tasks.task import Task
@@ -34,16 +34,15 @@ def train(config: DictConfig, directory: Path, *, facts: dict[str, Any]) -> Metr
     with open_run(config, directory, facts) as run:
         seed_everything(config.seed, workers=True, verbose=False)
         use_processor()
-        ledger = Ledger(**config.ledger)
+        ledger = Ledger(**config.ledger, file=directory / "ledger.json")
         with ledger.phase("data"):
             data = build(config.data, expected=DataModule, key="data")
             spec = data.prepare()
         task = build_task(config, spec)
-        begin(run, data, spec)
         trainer = attach(run, task, ledger)
-        with ledger.phase("fit"):
-            trainer.fit(task, data, ckpt_path=resume_point(directory), weights_only=True)
-        metrics = _test(run, trainer, task, data, ledger)
+        begin(run, data, spec)
+        trainer.fit(task, data, ckpt_path=resume_point(directory), weights_only=True)
+        metrics = _test(run, trainer, task, data)
         task.save_artifact(run.model)
         return finish(run, trainer=trainer, task=task, data=data, ledger=ledger, metrics=metrics)
 
@@ -69,12 +68,11 @@ def attach(run: Run, task: Task, ledger: Ledger) -> Trainer:
     return build_trainer(run, callbacks)
 
 
-def _test(run: Run, trainer: Trainer, task: Task, data: DataModule, ledger: Ledger) -> Metrics:
+def _test(run: Run, trainer: Trainer, task: Task, data: DataModule) -> Metrics:
     """Test the best checkpoint; without a test split the metrics of the fit stand alone."""
     fitted = {name: float(value) for name, value in trainer.callback_metrics.items()}
     best = best_point(run.directory)
     if not (run.config.mode.test and data.spec.sizes.get("test")):
         return fitted
-    with ledger.phase("test"):
-        trainer.test(task, data, ckpt_path=best, weights_only=True, verbose=False)
+    trainer.test(task, data, ckpt_path=best, weights_only=True, verbose=False)
     return fitted | {name: float(value) for name, value in trainer.callback_metrics.items()}
