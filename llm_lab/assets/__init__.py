@@ -1,1 +1,9 @@
-"""TODO."""
+"""Every data file and every weight is a URI that resolves to a checked, cached local path."""
+
+from __future__ import annotations
+
+from llm_lab.assets.cache import home
+from llm_lab.assets.digest import sha256_of
+from llm_lab.assets.resolver import fingerprint, resolve
+
+__all__ = ["fingerprint", "home", "resolve", "sha256_of"]
