@@ -1,1 +1,1 @@
-"""TODO."""
+"""The simple thing that every result stands beside."""

@@ -20,7 +20,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 
 class PooledConfig(PreTrainedConfig):
-    """Configuration of the encoder inside, the pooling (``mean``, ``max`` or ``cls``) and the head's dropout."""
+    """Configuration of the encoder inside, pooling (``mean``, ``max``, ``cls``) and dropout of the head."""
 
     model_type = "llm_lab_pooled"
 
@@ -86,7 +86,7 @@ def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
 
 
 def pool(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
-    """Mean, maximum or first (``cls``) of the tokens of ``states`` [B, T, H] that ``mask`` [B, T] keeps: [B, H]."""
+    """Mean, maximum or first (``cls``) of the ``states`` [B, T, H] that ``mask`` [B, T] keeps: [B, H]."""
     if pooling == "cls":
         return states[:, 0]
     keep = mask.unsqueeze(-1)

@@ -37,9 +37,9 @@ def pretrained(
         source: URI or folder of a Hugging Face model with safetensors weights.
         tokenizer: node of the tokenizer, for the data module.
         licence: licence of the weights, for the report.
-        pooling: None keeps the model's own head, and so does ``cls`` (first token for BERT, last for a decoder)
-            but for architectures that let one choose; ``mean`` and ``max`` pool over the last hidden states,
-            see `llm_lab.models.pooled`.
+        pooling: None keeps the model's own head, and so does ``cls`` (first token for BERT, last for a
+            decoder) but for architectures that let one choose; ``mean`` and ``max`` pool over the last hidden
+            states, see `llm_lab.models.pooled`.
         dropout: sets every dropout of the model; None keeps those of its configuration.
         freeze: see `llm_lab.models.freeze.freeze_parameters`.
         wrappers: model wrappers by name, for the task.
