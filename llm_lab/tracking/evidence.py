@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from llm_lab.config.hardware import CPUINFO, cores
 from llm_lab.config.run_hash import run_hash
+from llm_lab.config.secrets import masker
 
 DISTRIBUTION = "llm-lab"
 GIT_SECONDS = 5.0
@@ -27,13 +28,14 @@ def manifest(config: DictConfig, *, fingerprint: str = "", words: Sequence[str] 
     Args:
         config: the composed config of the run.
         fingerprint: content hash of the prepared data.
-        words: what was typed on the command line.
+        words: what was typed on the command line; values from the environment are masked.
     """
+    masked = masker(config)
     return {
         "config_hash": run_hash(config),
         "data_fingerprint": fingerprint,
         "seed": config.get("seed"),
-        "words": list(words),
+        "words": [masked(word) for word in words],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_state(Path.cwd()),
         "packages": packages(),

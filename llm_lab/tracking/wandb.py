@@ -19,6 +19,7 @@ from llm_lab.tracking.files import plain, write_json
 
 log = logging.getLogger(__name__)
 OFFLINE = "offline"
+FLUSH = "x_transaction_log_flush_interval"
 
 
 class WandbLogger(LightningWandbLogger):
@@ -86,6 +87,7 @@ class WandbLogger(LightningWandbLogger):
                 raise
             first = str(error).strip().splitlines()[0]
             log.warning("Weights & Biases cannot be reached, going on offline: %s", first)
+            wandb.teardown()  # else its service holds on to the run's id
             self._start(OFFLINE)
         write_json(self._note, {"id": self._id, "project": self._project})
 
@@ -93,6 +95,8 @@ class WandbLogger(LightningWandbLogger):
         import wandb
 
         settings = wandb.Settings(silent=True, console="off", **self._timeouts)
+        if FLUSH in wandb.Settings.model_fields:  # a killed run then keeps all but its last two seconds
+            setattr(settings, FLUSH, 2.0)
         self._wandb_init |= {"mode": mode, "settings": settings}
         self._wandb_init.pop("anonymous", None)  # Lightning passes it, wandb warns that it does nothing
         _ = super().experiment
@@ -138,7 +142,7 @@ def has_key() -> bool:
     """Whether wandb would find credentials without asking: its variables, its settings, or a netrc file."""
     import wandb
 
-    settings = wandb.setup().settings
+    settings = wandb.setup(wandb.Settings(silent=True)).settings
     return bool(settings.api_key or settings.identity_token_file or _in_netrc(settings.base_url))
 
 
