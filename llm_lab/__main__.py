@@ -1,0 +1,58 @@
+"""`python -m llm_lab` and the console script `llm_lab`: words in, an exit code out."""
+
+from __future__ import annotations
+
+import gc
+
+gc.disable()  # a command that only looks at configs ends before a collection would pay
+
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from importlib import import_module  # noqa: E402
+
+from llm_lab.config.words import Words, parse  # noqa: E402
+from llm_lab.errors import LabError  # noqa: E402
+
+INTERRUPTED = 130
+LIGHT = ("list", "show", "check", "schema")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 is success, 2 a wrong configuration, 130 Ctrl-C, 1 everything else that fails."""
+    try:
+        return run(parse(sys.argv[1:] if argv is None else argv))
+    except LabError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line and the log the rest
+        from llm_lab.modes.failure import report
+
+        return report(error)
+
+
+def run(words: Words) -> int:
+    """Hand the words to their verb, importing no more than it needs."""
+    if words.verb == "train":
+        from llm_lab.modes.launch import launch
+
+        return launch(words)
+    if words.help:
+        from llm_lab.config.words import verb_help
+
+        sys.stdout.write(verb_help(words.verb))
+        return 0
+    if words.verb not in LIGHT:
+        gc.enable()
+    return int(import_module(f"llm_lab.modes.{words.verb}").main(words) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

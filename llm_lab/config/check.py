@@ -1,0 +1,188 @@
+"""The light check: every key, type, interpolation, missing value and cross-field rule, all faults at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from llm_lab.config import origins, rules
+from llm_lab.config.compose import Composed
+from llm_lab.config.fault import Fault, FaultsError, short_path
+from llm_lab.config.file_uri import is_relative, path_of
+from llm_lab.config.nearest import nearest
+from llm_lab.config.resolve import plain
+from llm_lab.config.schema import CONTROL, GROUPS, ORDER, injected_at, signature_at
+from llm_lab.config.types import MISSING, Type
+from llm_lab.config.unknown import propose
+
+_CONTROL_NAME = re.compile(r"_\w+_$")  # `_partial_`, `_args_` and the like change how, not what is built
+
+
+def check(composed: Composed) -> Composed:
+    """The same config, if nothing is wrong with it; raises FaultsError, which tells all faults of this stage."""
+    faults = faults_of(composed)
+    if faults:
+        raise FaultsError(faults=faults)
+    return composed
+
+
+def faults_of(composed: Composed) -> list[Fault]:
+    """All faults of a composed config, those of its composition first; each says where it was written."""
+    if not composed.config:
+        return list(composed.faults)
+    found: list[Fault] = []
+    values = plain(composed.config, found)
+    told = {fault.key for fault in found}
+    found += _root(values, composed)
+    found += [fault for fault in rules.apply(values) if fault.key not in told]
+    found += _files(values, composed)
+    found = [fault for fault in found if not _follows(fault, composed, {item.key for item in found})]
+    found = [_placed(fault, composed) for fault in found]
+    return list(dict.fromkeys([*composed.faults, *found, *_guarded(composed)]))
+
+
+def _guarded(composed: Composed) -> list[Fault]:
+    from llm_lab.config.guard import hydra_faults
+
+    return list(hydra_faults(composed.config, composed.origins))
+
+
+def _follows(fault: Fault, composed: Composed, keys: set[str]) -> bool:
+    """Whether the value only repeats another by interpolation, whose own fault is told already."""
+    holder, _, name = fault.key.rpartition(".")
+    try:
+        node = OmegaConf.select(composed.config, holder) if holder else composed.config
+    except OmegaConfBaseException:
+        return False
+    if (
+        not isinstance(node, DictConfig)
+        or name not in list(node)
+        or not OmegaConf.is_interpolation(node, name)
+    ):
+        return False
+    text = str(OmegaConf.to_container(node, resolve=False)[name])  # type: ignore[index]
+    return text.startswith("${") and text[2:-1] in keys
+
+
+def _placed(fault: Fault, composed: Composed) -> Fault:
+    """The fault with the place where its key, or the node that lacks it, was written."""
+    if fault.where:
+        return fault
+    origin = origins.find(composed.origins, fault.key)
+    if origin is origins.HYDRA or fault.key not in composed.origins:
+        head = fault.key
+        while head and f"{head}._target_" not in composed.origins:
+            head = head.rpartition(".")[0]
+        origin = composed.origins.get(f"{head}._target_", origin)
+    return fault if origin is origins.HYDRA else dataclasses.replace(fault, where=str(origin))
+
+
+def _root(values: dict[str, Any], composed: Composed) -> Iterator[Fault]:
+    yield from _mapping(values, "", composed)
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _group(value, key, composed)
+
+
+def _group(value: dict[str, Any], key: str, composed: Composed) -> Iterator[Fault]:
+    group = GROUPS.get(key)
+    if group is not None and group.plain:
+        yield from _mapping(value, key, composed)
+        return
+    if group is not None and group.mapping:
+        for name, node in value.items():
+            if node is not None and node is not MISSING and not isinstance(node, dict):
+                yield Fault(
+                    key=f"{key}.{name}", message=f"`{key}` holds nodes with a `_target_`, by name, or null"
+                )
+    elif group is not None and value and "_target_" not in value:
+        yield Fault(key=key, message="nothing says what to build: `_target_` is missing")
+    yield from _nodes(value, key, composed)
+
+
+def _nodes(value: Any, key: str, composed: Composed) -> Iterator[Fault]:
+    """Check every mapping with a `_target_`, at any depth."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield from _mapping(value, key, composed)
+        for name, item in value.items():
+            yield from _nodes(item, f"{key}.{name}", composed)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _nodes(item, f"{key}.{index}", composed)
+
+
+def _mapping(value: Mapping[str, Any], key: str, composed: Composed) -> Iterator[Fault]:
+    """One mapping against the signature that rules it: unknown keys, wrong types, what is missing."""
+    target = value.get("_target_", "")
+    if target is not MISSING and not isinstance(target, str):
+        yield Fault(key=f"{key}._target_", message="must be the dotted name of a class or a function")
+        return
+    signature = signature_at(value, key)
+    if signature is None:
+        return
+    injected = injected_at(key)
+    for name, item in value.items():
+        inner = f"{key}.{name}" if key else name
+        if name in CONTROL:
+            continue
+        if name == "order" and "." in key and name not in signature.parameters:
+            yield from _typed(ORDER, item, inner)
+        elif name in injected:
+            yield Fault(key=inner, message=f"`{name}` is given by the run itself, so a config cannot set it")
+        elif name in signature.parameters:
+            yield from _typed(signature.parameters[name].type, item, inner)
+        elif not signature.open or _CONTROL_NAME.match(name):
+            yield Fault(key=inner, message="unknown key", suggestion=propose(composed.config, inner))
+    for name, parameter in signature.parameters.items():
+        if parameter.required and name not in value and name not in injected:
+            inner = f"{key}.{name}" if key else name
+            needed_by = f", which {target} requires" if target else ""
+            yield Fault(key=inner, message=f"missing value{needed_by}", suggestion=f"set it: `+{inner}=...`")
+
+
+def _typed(kind: Type, value: Any, key: str) -> Iterator[Fault]:
+    for place, message in kind.faults(value, key):
+        yield Fault(key=place, message=message, suggestion=_rewritten(kind, value))
+
+
+def _rewritten(kind: Type, value: Any) -> str:
+    """How the value would be right, where that is plain."""
+    if isinstance(value, float) and kind.holds("int") and value.is_integer():
+        return f"write {int(value)}"
+    if isinstance(value, str):
+        legal = [str(item) for item in kind.literals()]
+        found = nearest(value, legal)
+        return f"did you mean `{found}`?" if found else ""
+    if kind.holds("str") and isinstance(value, int | float):
+        return f"quote it: '{value}'"
+    return ""
+
+
+def _files(values: dict[str, Any], composed: Composed) -> Iterator[Fault]:
+    """Relative `file://` values that were found neither beside the file that names them nor in its pack."""
+    for key, value in _leaves(values, ""):
+        if is_relative(value):
+            origin = origins.find(composed.origins, key)
+            folders = [origin.file.parent, origin.folder] if origin.file and origin.folder else [Path.cwd()]
+            tried = " nor ".join(dict.fromkeys(short_path(folder / path_of(value)) for folder in folders))
+            yield Fault(
+                key=key, message=f"there is no such file: {'neither ' if ' nor ' in tried else ''}{tried}"
+            )
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    pairs = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    )
+    if pairs is None:
+        yield key, value
+    else:
+        for name, item in pairs:
+            yield from _leaves(item, f"{key}.{name}" if key else str(name))

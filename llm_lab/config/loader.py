@@ -1,0 +1,187 @@
+"""Hydra's config loader, made to go on after a bad file so that all faults can be told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.default_element import ConfigDefault, GroupDefault, InputDefault, ResultDefault
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from llm_lab.config.documents import DocumentError
+from llm_lab.config.documents import read as read_document
+from llm_lab.config.fault import Fault, Origin
+from llm_lab.config.nearest import did_you_mean
+from llm_lab.config.source import LabFileSource
+
+VERSION_BASE = "1.3"
+
+
+class TolerantRepository(ConfigRepository):
+    """Reads configs like Hydra's, but notes a broken or missing one and puts an empty one in its place."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self.faults: list[Fault] = []
+        self.dropped: set[tuple[str, str]] = set()  # defaults entries that Hydra refused, by config and group
+
+    def __deepcopy__(self, memo: dict[int, object]) -> TolerantRepository:
+        """Hydra copies the repository before each composition; the notes must stay in one place."""
+        copied = TolerantRepository.__new__(TolerantRepository)
+        copied.__dict__ = {**self.__dict__, "sources": list(self.sources)}
+        memo[id(self)] = copied
+        return copied
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        try:
+            result = super().load_config(config_path)
+        except (ConfigLoadError, ValueError) as error:
+            self.faults.append(_broken(config_path, error, self.sources))
+            return _empty(config_path)
+        if result is not None and result.defaults_list:
+            file = file_of(self.sources, config_path)
+            kept = [item for item in result.defaults_list if self._exists(config_path, file, item)]
+            result.defaults_list = kept
+        return result
+
+    def _exists(self, config_path: str, file: Path | None, item: InputDefault) -> bool:
+        """Whether what a defaults entry names is there; a fault with its file and line where it is not."""
+        if isinstance(item, ConfigDefault):
+            name = str(item.path)
+            if item.is_self() or "${" in name:
+                return True
+            path = name.lstrip("/") if name.startswith("/") else _beside(config_path, name)
+            if self.config_exists(path):
+                return True
+            group, _, choice = path.rpartition("/")
+            self._missing(config_path, file, group, choice)
+            return False
+        assert isinstance(item, GroupDefault)
+        group = str(item.group)
+        group = group.lstrip("/") if group.startswith("/") else _beside(config_path, group)
+        if (config_path, group) in self.dropped:
+            return False
+        choices = item.value if isinstance(item.value, list) else [item.value]
+        missing = [str(name) for name in choices if name and "${" not in name and name != "???"]
+        missing = [name for name in missing if not self.config_exists(f"{group}/{name}")]
+        for name in missing:
+            if not item.optional:
+                self._missing(config_path, file, group, name)
+        return not missing or bool(item.optional)
+
+    def _missing(self, config_path: str, file: Path | None, group: str, choice: str) -> None:
+        options = self.get_group_options(group, ObjectType.CONFIG) if self.group_exists(group) else []
+        message = f"`{choice}` is not a choice of `{group}`" if options else f"there is no group `{group}`"
+        self.faults.append(
+            Fault(
+                key=group,
+                message=f"{message} (a defaults entry of {config_path})",
+                where=defaults_line(file, group, choice) if file else config_path,
+                suggestion=did_you_mean(choice, options),
+            )
+        )
+
+
+def _beside(config_path: str, name: str) -> str:
+    """A relative defaults entry starts in the folder of the config that holds it."""
+    folder = config_path.rpartition("/")[0]
+    return f"{folder}/{name}" if folder else name
+
+
+def _empty(config_path: str) -> ConfigResult:
+    return ConfigResult(
+        provider="llm_lab",
+        path=config_path,
+        config=OmegaConf.create({}),
+        header={"package": "_global_"},
+        defaults_list=[],
+    )
+
+
+def _broken(config_path: str, error: Exception, sources: Sequence[ConfigSource]) -> Fault:
+    cause = error.__cause__
+    if isinstance(cause, DocumentError):
+        return Fault(key=config_path, message=f"not valid YAML: {cause.message}", where=str(_place(cause)))
+    file = file_of(sources, config_path)
+    return Fault(
+        key=config_path, message=str(error).split(": ", 1)[-1], where=str(Origin(file=file)) if file else ""
+    )
+
+
+def _place(error: DocumentError) -> Origin:
+    return Origin(file=error.path, line=error.line)
+
+
+def file_of(sources: Sequence[ConfigSource], config_path: str) -> Path | None:
+    """The file that a config comes from, None where it is not one of ours (inside a package, a schema)."""
+    for source in sources:
+        if source.is_config(config_path):
+            return source.file_of(config_path) if isinstance(source, LabFileSource) else None
+    return None
+
+
+def defaults_line(file: Path, group: str, choice: str = "") -> str:
+    """`file:line` of the defaults entry that names the group, the file alone where no line does."""
+    leaf = re.escape(group.rpartition("/")[2])
+    wanted = re.compile(
+        rf"^\s*-\s.*\b{leaf}(@[\w.]*)?\s*:.*{re.escape(choice)}|^\s*-\s*\S*{leaf}/{re.escape(choice)}"
+    )
+    try:
+        text = read_document(file).text
+    except DocumentError:
+        return str(Origin(file=file))
+    for number, line in enumerate(text.splitlines(), 1):
+        if wanted.search(line):
+            return str(Origin(file=file, line=number))
+    return str(Origin(file=file))
+
+
+class RecordingLoader(ConfigLoaderImpl):
+    """Hydra's loader over a tolerant repository, that remembers the defaults list it composed."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        self.config_search_path = config_search_path
+        self.repository: TolerantRepository = TolerantRepository(config_search_path)
+        self.defaults: list[ResultDefault] = []
+        self.sources: list[ConfigSource] = list(self.repository.get_sources())
+
+    def _compose_config_from_defaults_list(
+        self, defaults: list[ResultDefault], repo: IConfigRepository
+    ) -> DictConfig:
+        self.defaults, self.sources = list(defaults), list(repo.get_sources())
+        return super()._compose_config_from_defaults_list(defaults, repo)
+
+    def compose(self, config_name: str, words: list[str], run_mode: RunMode = RunMode.RUN) -> DictConfig:
+        """Compose the groups that the words choose; raises HydraException at the first fault Hydra finds."""
+        return self.load_configuration(config_name, words, run_mode, from_shell=True)
+
+    def apply(self, override: Override, config: DictConfig) -> None:
+        """Set one value by Hydra's own semantics; raises HydraException where Hydra would."""
+        self._apply_overrides_to_config([override], config)
+
+
+def open_loader(root: Path, *, config_dir: str | None = None) -> RecordingLoader:
+    """A loader over `root`, the layers that our search path plugin adds, and `--config-dir`.
+
+    Raises:
+        HydraException: `--config-dir` names no folder.
+    """
+    version.setbase(VERSION_BASE)
+    search_path = create_config_search_path(str(root))
+    if config_dir is not None:
+        folder = Path(config_dir).absolute()
+        if not folder.is_dir():
+            raise HydraException(f"--config-dir: there is no folder {folder}")
+        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema", path=None))
+    return RecordingLoader(search_path)

@@ -1,0 +1,32 @@
+"""The nearest right name to a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+MANY = 12
+
+
+def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The most similar of `names`, None where nothing is near; a transposed letter costs little."""
+    best, score = None, cutoff
+    for candidate in sorted(set(names)):
+        ratio = SequenceMatcher(None, name.lower(), candidate.lower()).ratio()
+        if len(name) >= 3 and candidate.lower().startswith(name.lower()):  # noqa: PLR2004 - an abbreviation
+            ratio = max(ratio, cutoff + 0.05)
+        if ratio > score:
+            best, score = candidate, ratio
+    return best
+
+
+def did_you_mean(name: str, names: Iterable[str], *, form: str = "{}") -> str:
+    """A sentence that proposes the nearest name in `form`, else the names where they are few, else nothing."""
+    names = sorted(set(names))
+    found = nearest(name, names)
+    if found is not None:
+        return f"did you mean `{form.format(found)}`?"
+    if not names:
+        return ""
+    shown = ", ".join(names[:MANY])
+    return f"choose one of: {shown}{', ...' if len(names) > MANY else ''}"

@@ -1,0 +1,50 @@
+"""The resolvers that our own configs use: `${run_hash:}`, `${sweep_hash:}`, `${run_name:}`, `${verbs_help:}`."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+UNNAMED = "adhoc"
+
+
+def register() -> None:
+    """Make the resolvers known to OmegaConf; doing it twice is harmless."""
+    OmegaConf.register_new_resolver("run_hash", _run_hash, replace=True)
+    OmegaConf.register_new_resolver("sweep_hash", _sweep_hash, replace=True)
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+    OmegaConf.register_new_resolver("verbs_help", _verbs_help, replace=True)
+
+
+def _run_hash(*, _root_: DictConfig) -> str:
+    from llm_lab.config.run_hash import run_hash
+
+    return run_hash(_root_)
+
+
+def _sweep_hash(*, _root_: DictConfig) -> str:
+    from llm_lab.config.run_hash import sweep_hash
+
+    return sweep_hash(str(word) for word in _hydra(_root_).overrides.task)
+
+
+def _run_name(*, _root_: DictConfig) -> str:
+    """The chosen experiment, several joined by a plus, else `adhoc`."""
+    choice = _hydra(_root_).runtime.choices.get("experiment") if _hydra(_root_) is not None else None
+    if choice is None:
+        return UNNAMED
+    return choice if isinstance(choice, str) else "+".join(choice)
+
+
+def _verbs_help() -> str:
+    from llm_lab.config.words import verbs_help
+
+    return verbs_help()
+
+
+def _hydra(root: DictConfig) -> DictConfig:
+    """Hydra's node of this config; inside a job, where it is cut off, that of the running job."""
+    if "hydra" in root:
+        return root.hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.get() if HydraConfig.initialized() else OmegaConf.create({"runtime": {"choices": {}}})

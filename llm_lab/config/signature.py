@@ -1,0 +1,156 @@
+"""The signature of a `_target_` is its schema: legal keys, types, what is required; read, never imported."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from llm_lab.config.sources_of import Found, find
+from llm_lab.config.types import ANY, Type, from_annotation
+
+_BARE_BASES = {"object", "ABC", "Protocol", "Generic", "Enum"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One argument: its type, whether it must be given, its default where that is a literal."""
+
+    type: Type = ANY
+    required: bool = False
+    default: object = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """What a target takes; `open` where it takes keys that its source does not name."""
+
+    parameters: dict[str, Parameter]
+    open: bool = False
+    file: Path | None = None
+    doc: str = ""
+
+
+@cache
+def signature_of(target: str) -> Signature | None:
+    """The signature of a class, a dataclass, a function or a method; None where its source cannot be found."""
+    found = find(target)
+    if found is None:
+        return None
+    doc = ast.get_docstring(found.node) or ""
+    if isinstance(found.node, ast.ClassDef):
+        parameters, is_open = _of_class(found, target)
+    else:
+        bound = (
+            1 if "." in target.removeprefix(f"{found.module}.") else 0
+        )  # a class method's own first argument
+        parameters, is_open = _of_function(found.node, skip=bound)
+    return Signature(parameters=parameters, open=is_open, file=found.file, doc=doc.split("\n\n")[0])
+
+
+Parameters = tuple[dict[str, Parameter], bool]
+
+
+def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip: int = 0) -> Parameters:
+    """All arguments that can be given by name, after the first `skip` (self, cls)."""
+    arguments, found = node.args, dict[str, Parameter]()
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [
+        *[None] * (len(positional) - len(arguments.defaults)),
+        *arguments.defaults,
+    ]
+    pairs = [
+        *list(zip(positional, defaults, strict=True))[skip:],
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    for argument, default in pairs:
+        if argument not in arguments.posonlyargs:
+            found[argument.arg] = _parameter(argument.annotation, default)
+    return found, arguments.kwarg is not None
+
+
+def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
+    try:
+        value = None if default is None else ast.literal_eval(default)
+    except ValueError:
+        value = None
+    return Parameter(type=from_annotation(annotation), required=default is None, default=value)
+
+
+def _of_class(found: Found, target: str, depth: int = 8) -> Parameters:
+    node = found.node
+    assert isinstance(node, ast.ClassDef)
+    if _is_dataclass(node):
+        return _of_dataclass(found, target, depth)
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            own, passes_on = _of_function(item, skip=1)
+            if not passes_on:
+                return own, False
+            inherited, is_open = _of_bases(found, target, depth)
+            optional = {name: dataclasses.replace(item, required=False) for name, item in inherited.items()}
+            return {**optional, **own}, is_open  # what a base requires, this constructor may give by itself
+    return _of_bases(found, target, depth)
+
+
+def _of_bases(found: Found, target: str, depth: int) -> Parameters:
+    """The first base whose source shows a constructor; what cannot be read may take anything."""
+    bases = [base for base in _bases(found) if base.rpartition(".")[2] not in _BARE_BASES]
+    for base in bases:
+        inherited = find(base) if depth else None
+        if inherited is not None and isinstance(inherited.node, ast.ClassDef) and base != target:
+            return _of_class(inherited, base, depth - 1)
+    return {}, bool(bases)
+
+
+def _bases(found: Found) -> Iterator[str]:
+    assert isinstance(found.node, ast.ClassDef)
+    for base in found.node.bases:
+        name = base.value if isinstance(base, ast.Subscript) else base
+        parts = []
+        while isinstance(name, ast.Attribute):
+            parts.append(name.attr)
+            name = name.value
+        if isinstance(name, ast.Name):
+            dotted = ".".join([name.id, *reversed(parts)])
+            yield dotted if parts else f"{found.module}.{dotted}"
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    names = [item.func if isinstance(item, ast.Call) else item for item in node.decorator_list]
+    return any(
+        (isinstance(name, ast.Name) and name.id == "dataclass")
+        or (isinstance(name, ast.Attribute) and name.attr == "dataclass")
+        for name in names
+    )
+
+
+def _of_dataclass(found: Found, target: str, depth: int) -> Parameters:
+    inherited, is_open = _of_bases(found, target, depth)
+    assert isinstance(found.node, ast.ClassDef)
+    for item in found.node.body:
+        if not (isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)):
+            continue
+        if "ClassVar" in ast.dump(item.annotation) or _keyword(item.value, "init") is False:
+            continue
+        if isinstance(item.value, ast.Call) and not _has_default(item.value):
+            inherited[item.target.id] = _parameter(item.annotation, None)
+        else:
+            inherited[item.target.id] = _parameter(item.annotation, item.value)
+    return inherited, is_open
+
+
+def _keyword(value: ast.expr | None, name: str) -> object:
+    if not isinstance(value, ast.Call):
+        return None
+    given = next((item.value for item in value.keywords if item.arg == name), None)
+    return given.value if isinstance(given, ast.Constant) else None
+
+
+def _has_default(call: ast.Call) -> bool:
+    if not (isinstance(call.func, ast.Name) and call.func.id == "field"):
+        return True
+    return any(item.arg in ("default", "default_factory") for item in call.keywords)

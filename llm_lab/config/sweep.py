@@ -1,0 +1,119 @@
+"""Words that stand for many jobs: `optimizer.lr=1e-3,1e-4`, `choice()`, `range()`, `glob()` under --multirun."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import OmegaConf, open_dict
+
+from llm_lab.config.compose import Composed, compose
+from llm_lab.config.fault import Fault
+from llm_lab.config.loader import open_loader
+from llm_lab.config.search_path import conf_root
+
+JOBS_CHECKED = 32  # up to so many jobs each is composed and checked; beyond, each value of each word once
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """The jobs that a command line stands for, the words for Hydra, and what was wrong with the words."""
+
+    jobs: list[Composed]
+    overrides: list[str]
+    multirun: bool = False
+    faults: list[Fault] = field(default_factory=list)
+
+
+def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan:
+    """Compose every job; `places` are `compose`'s own arguments.
+
+    A config that sets `hydra.mode: MULTIRUN` is a sweep without the flag, as in Hydra.
+    """
+    first = compose([] if multirun else words, **places)
+    if not multirun and not _is_multirun(first):
+        return Plan(jobs=[first], overrides=first.overrides)
+    loader = open_loader(places.get("root") or conf_root(), config_dir=places.get("config_dir"))
+    overrides, faults = _parsed(words, OverridesParser.create(config_loader=loader))
+    base = compose([str(item.input_line) for item in overrides if not item.is_sweep_override()], **places)
+    from_file = OmegaConf.select(base.config, "hydra.sweeper.params") or {}
+    swept, more = _parsed(
+        [f"{key}={value}" for key, value in from_file.items()], OverridesParser.create(config_loader=loader)
+    )
+    axes = [list(_values(item)) for item in [*swept, *overrides]]
+    jobs = [compose(job, **places) for job in _jobs(axes)]
+    return Plan(jobs=jobs, overrides=_for_hydra(overrides, jobs), multirun=True, faults=[*faults, *more])
+
+
+def _is_multirun(composed: Composed) -> bool:
+    return OmegaConf.select(composed.config, "hydra.mode") == RunMode.MULTIRUN
+
+
+def _parsed(words: Sequence[str], parser: OverridesParser) -> tuple[list[Override], list[Fault]]:
+    """The words that Hydra's grammar reads; each of the others is told when the jobs are composed."""
+    parsed, faults = list[Override](), list[Fault]()
+    for word in words:
+        try:
+            parsed += parser.parse_overrides([word])
+        except HydraException as error:
+            key = word.lstrip("+~").split("=")[0]
+            faults.append(
+                Fault(key=key, message=f"not an override: {str(error).splitlines()[0]}", where=word)
+            )
+    return parsed, faults
+
+
+def _values(override: Override) -> Iterator[str]:
+    """The words of the single jobs; an interval stands for its two ends."""
+    if not override.is_sweep_override():
+        yield str(override.input_line)
+        return
+    key, value = override.get_key_element(), override.value()
+    texts = (value.start, value.end) if isinstance(value, IntervalSweep) else override.sweep_string_iterator()
+    yield from (f"{key}={text}" for text in texts)
+
+
+def _jobs(axes: list[list[str]]) -> list[list[str]]:
+    """All combinations where they are few; else the first job, and one more for each further value."""
+    axes = [axis for axis in axes if axis]
+    count = 1
+    for axis in axes:
+        count *= len(axis)
+    if count <= JOBS_CHECKED:
+        return [list(job) for job in itertools.product(*axes)]
+    first = [axis[0] for axis in axes]
+    others = [
+        [*first[:place], value, *first[place + 1 :]] for place, axis in enumerate(axes) for value in axis[1:]
+    ]
+    return [first, *others]
+
+
+def _for_hydra(overrides: Sequence[Override], jobs: Sequence[Composed]) -> list[str]:
+    """The sweep's words as Hydra must get them: with `++` where a job needed it for a legal key."""
+    added = {word[2:].partition("=")[0] for job in jobs for word in job.overrides if word.startswith("++")}
+    single = {word.lstrip("+").partition("=")[0]: word for job in jobs[:1] for word in job.overrides}
+    words = []
+    for item in overrides:
+        word, key = str(item.input_line), item.key_or_group
+        if not item.is_sweep_override():
+            words.append(single.get(key, word))
+        else:
+            words.append(f"++{word}" if key in added and not word.startswith("+") else word)
+    if jobs and jobs[0].config and not any(word.startswith("hydra.sweep.dir=") for word in words):
+        words.append(_sweep_folder(jobs[0], words))
+    return words
+
+
+def _sweep_folder(job: Composed, words: Sequence[str]) -> str:
+    """The sweep's directory as a literal: the jobs of a sweep, wherever they run, must agree on it."""
+    config = job.config.copy()
+    with open_dict(config.hydra):
+        config.hydra.overrides.task = [word for word in words if not word.lstrip("+~").startswith("hydra")]
+    folder = str(OmegaConf.select(config, "hydra.sweep.dir")).replace("'", r"\'")
+    return f"hydra.sweep.dir='{folder}'"

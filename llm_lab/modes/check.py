@@ -1,0 +1,17 @@
+"""Tell everything that is wrong with a config, without starting anything."""
+
+from __future__ import annotations
+
+from llm_lab.config.run_hash import run_hash
+from llm_lab.config.words import Words
+from llm_lab.modes.launch import checked
+
+
+def main(words: Words) -> int:
+    """Print one line per job that is right; raises FaultsError with all faults of the stage that found some."""
+    deep = bool(words.flags.get("deep"))
+    found = checked(words, deep=deep)
+    jobs = "" if len(found.jobs) == 1 else f" ({len(found.jobs)} jobs)"
+    first = found.jobs[0].config
+    print(f"nothing wrong with `{first.name}`{jobs}; its hash is {run_hash(first)}")
+    return 0
