@@ -1,0 +1,43 @@
+"""Put rows of different lengths into one tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+
+
+def pad(sequences: Sequence[npt.NDArray[np.int32]], *, pad_id: int) -> Batch:
+    """Return ``input_ids`` and ``attention_mask``, int64 [B, T]; T is the longest row, 1 for no rows."""
+    longest = max(map(len, sequences), default=1)
+    ids = np.full((len(sequences), longest), pad_id, np.int64)
+    mask = np.zeros((len(sequences), longest), np.int64)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = sequence
+        mask[row, : len(sequence)] = 1
+    return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+
+def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> list[list[int]]:
+    """Return the token numbers of each text, special tokens included, cut to ``max_length``."""
+    encoded = tokenizer(
+        list(texts),
+        truncation=True,
+        max_length=max_length,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )
+    return list(encoded["input_ids"])
+
+
+def collate(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> Batch:
+    """Tokenize and pad texts as the data module does, for texts that come one by one."""
+    sequences = [np.asarray(ids, np.int32) for ids in encode(texts, tokenizer, max_length=max_length)]
+    return pad(sequences, pad_id=tokenizer.pad_token_id or 0)

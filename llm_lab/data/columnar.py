@@ -1,0 +1,73 @@
+"""Read Parquet files and hub data sets in record batches; a row's number stands for its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from llm_lab.data.delimited import check_columns
+from llm_lab.data.record import Record, Rejected
+from llm_lab.data.source import SPLIT_NAMES, Source
+from llm_lab.errors import DataError
+
+BATCH = 1024  # rows decoded at a time
+
+
+def read_parquet(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
+    """Yield the rows of a Parquet file.
+
+    Raises:
+        DataError: not a Parquet file, or a needed column is not in its schema.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path, pre_buffer=False)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path}: not a Parquet file: {error}") from None
+    with table:
+        check_columns(table.schema_arrow.names, needed, path)
+        batches = table.iter_batches(batch_size=BATCH, columns=list(needed))
+        rows = chain.from_iterable(batch.to_pylist() for batch in batches)
+        for number, row in enumerate(rows, start=1):
+            yield Record(path.name, number, row)
+
+
+def read_hub(name: str, source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
+    """Yield the rows of a data set that ``datasets.load_dataset`` knows, under its own cache and offline rules.
+
+    Args:
+        name: ``org/name`` or ``org/name@revision``, or a local folder.
+        source: its ``subset`` names a configuration, its ``split`` one split; without one all are read, and each
+            row says which in the column ``split``.
+        needed: columns; numbers of class labels are given as their names.
+
+    Raises:
+        DataError: it cannot be loaded, or lacks a column.
+    """
+    for split, table in _load(name, source).items():
+        if split not in SPLIT_NAMES or (source.split and SPLIT_NAMES[split] != source.split):
+            continue
+        check_columns(table.column_names, [column for column in needed if column != "split"], Path(name))
+        names = {c: f.names for c, f in table.features.items() if c in needed and hasattr(f, "names")}
+        for line, row in enumerate(table, start=1):
+            yield Record(f"{name}:{split}", line, {**row, **_named(row, names), "split": split})
+
+
+def _load(name: str, source: Source) -> Mapping[str, Any]:
+    import datasets
+
+    path, _, revision = name.partition("@")
+    try:
+        loaded = datasets.load_dataset(path, source.subset, revision=revision or None)
+    except Exception as error:  # noqa: BLE001 - any of the hub's, the network's and the builders' errors
+        raise DataError(f"hf://{name}: cannot be loaded: {type(error).__name__}: {error}") from None
+    return loaded
+
+
+def _named(row: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Replace numbers of class labels by their names; -1 is the hub's mark of a hidden label."""
+    return {c: (known[row[c]] if row[c] is not None and row[c] >= 0 else None) for c, known in names.items()}

@@ -1,0 +1,68 @@
+"""Read every source, clean every row, stage the good ones and list the bad ones."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_lab.data.columns import CleanRow
+from llm_lab.data.progress import progress
+from llm_lab.data.readers import read
+from llm_lab.data.record import Record, Rejected, UnusableError
+from llm_lab.data.rejects import NAME, RejectLog
+from llm_lab.data.source import Source
+from llm_lab.data.staging import Staging
+from llm_lab.errors import DataError
+
+if TYPE_CHECKING:
+    from llm_lab.data.text_classification import TextClassificationData
+
+log = logging.getLogger(__name__)
+
+
+def ingest(data: TextClassificationData, staging: Staging, folder: Path, *, keep: Path) -> dict[str, Any]:
+    """Fill the staging file and return the counts that the report shows.
+
+    Args:
+        data: says what to read and what a good row is.
+        staging: takes the good rows.
+        folder: gets ``rejected.jsonl`` where rows were rejected.
+        keep: where that list is left when there are too many of them.
+
+    Raises:
+        DataError: too many rows were rejected, or none is left.
+    """
+    counts: Counter[str] = Counter()
+    with RejectLog(path=folder / NAME) as rejects:
+        kept = staging.add(progress(_clean_rows(data, rejects, counts), "reading"))
+    rejects.check(rows=counts.total(), most=data.max_rejected, keep=keep)
+    if not kept:
+        raise DataError(f"no row can be used: {', '.join(source.uri for source in data.sources)}")
+    left_out = counts.total() - kept - rejects.reasons.total()
+    return {"rows": counts.total(), "rejected": rejects.summary(), "between_thresholds": left_out}
+
+
+def _clean_rows(data: TextClassificationData, rejects: RejectLog, counts: Counter[str]) -> Iterator[CleanRow]:
+    for source in data.sources:
+        log.info("reading %s (licence: %s)", source.uri, data.licence)
+        for record in read(source, data.columns.needed(source)):
+            counts[source.name] += 1
+            row = _clean(data, record, source)
+            if isinstance(row, Rejected):
+                rejects.add(row)
+            elif row is not None:
+                yield row
+
+
+def _clean(
+    data: TextClassificationData, record: Record | Rejected, source: Source
+) -> CleanRow | Rejected | None:
+    if isinstance(record, Rejected):
+        return record
+    try:
+        return data.columns.clean(record, source, data.read_label)
+    except UnusableError as error:
+        return Rejected(record.file, record.line, error.reason, error.detail)

@@ -1,0 +1,152 @@
+"""The data module: fetch, clean and tokenize once, then serve batches."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningDataModule
+
+from llm_lab.data.arrow import TokenTable
+from llm_lab.data.cache import DONE, content_hash, prepared
+from llm_lab.data.loader import BatchLoader
+from llm_lab.data.order import Cut
+from llm_lab.data.padding import padding_share
+from llm_lab.data.rejects import NAME as REJECTED
+from llm_lab.data.spec import DataSpec, Split
+from llm_lab.errors import ConfigError, DataError
+
+TOKENIZER = "tokenizer"
+
+
+class DataModule(LightningDataModule, ABC):
+    """Base of all data modules; a subclass says what its data depend on and how they are made.
+
+    Args:
+        batch_size: rows per micro-batch and rank.
+        seed: seed of the order of the batches.
+    """
+
+    def __init__(self, *, batch_size: int, seed: int) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ConfigError(f"data.batch_size: at least 1 is wanted, found {batch_size}")
+        self.batch_size, self.seed = batch_size, seed
+        self._spec: DataSpec | None = None
+        self._folder = Path()
+
+    @abstractmethod
+    def recipe(self) -> Mapping[str, Any]:
+        """Return everything the prepared data depend on, as plain values: it is hashed."""
+
+    @abstractmethod
+    def make(self, folder: Path, fingerprint: str) -> DataSpec:
+        """Write ``SPLIT.arrow`` and ``tokenizer/`` into ``folder`` and describe them."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """The description of the prepared data; prepares them where nobody has."""
+        return self._spec or self.prepare()
+
+    def prepare(self) -> DataSpec:
+        """Make the data where their content hash is not cached yet, and open them; harmless when repeated.
+
+        Raises:
+            AssetError: a source cannot be fetched.
+            DataError: a table cannot be used.
+        """
+        if self._spec is None:
+            digest = content_hash(self.recipe())
+            self._folder = prepared(digest, lambda folder: _write_spec(folder, self.make(folder, digest)))
+            spec = _read_spec(self._folder)
+            padding = {
+                split: padding_share(self._loader(split, spec), self.batch_size) for split in spec.sizes
+            }
+            self._spec = replace(spec, summary={**spec.summary, "padding": padding})
+        return self._spec
+
+    def prepare_data(self) -> None:
+        """Lightning's hook."""
+        self.prepare()
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - every stage needs the same
+        """Lightning's hook, on every rank."""
+        self.prepare()
+
+    @property
+    def rejected(self) -> Path | None:
+        """The list of rows that could not be used; None where all could."""
+        path = self._folder / REJECTED
+        return path if self.spec and path.is_file() else None
+
+    def train_dataloader(self) -> BatchLoader:
+        """Batches in random order, of nearly equal lengths."""
+        if not self.spec.sizes.get("train"):
+            raise DataError(
+                "there is no training split: data.source names none, or all its rows were dropped"
+            )
+        return self._loader("train", self.spec, seed=self.seed)
+
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """Batches of the validation split, every row once; an empty list where there is none."""
+        return self._loader("val", self.spec) if self.spec.sizes.get("val") else []
+
+    def test_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """Batches of the test split, every row once; an empty list where there is none."""
+        return self._loader("test", self.spec) if self.spec.sizes.get("test") else []
+
+    def rows(self, split: Split) -> Iterator[dict[str, Any]]:
+        """Yield ``text``, ``label`` (name, list of names, or number) and ``index`` of every row of a split."""
+        spec = self.spec
+        if not spec.sizes.get(split):
+            return
+        for index, (text, label) in enumerate(self._table(split, spec).stream()):
+            yield {"text": text, "label": _named(label, spec), "index": index}
+
+    def _table(self, split: str, spec: DataSpec) -> TokenTable:
+        return TokenTable(path=self._folder / f"{split}.arrow", problem=spec.problem, labels=len(spec.labels))
+
+    def _loader(self, split: str, spec: DataSpec, seed: int | None = None) -> BatchLoader:
+        train = seed is not None
+        return BatchLoader(
+            table=self._table(split, spec),
+            pad_id=int(spec.summary["pad_id"]),
+            cut=lambda: self._cut(train=train),
+            seed=seed,
+            stop=self._train_limit if train else lambda: None,
+        )
+
+    def _cut(self, *, train: bool) -> Cut:
+        if self.trainer is None:
+            return Cut(batch_size=self.batch_size)
+        return Cut(
+            batch_size=self.batch_size,
+            accumulate=self.trainer.accumulate_grad_batches if train else 1,
+            world_size=self.trainer.world_size,
+            rank=self.trainer.global_rank,
+        )
+
+    def _train_limit(self) -> int | None:
+        batches = self.trainer.num_training_batches if self.trainer else None
+        return None if batches is None or batches == float("inf") else int(batches)
+
+
+def _named(label: Any, spec: DataSpec) -> Any:
+    if spec.problem == "regression":
+        return label
+    return [spec.labels[one] for one in label] if isinstance(label, list) else spec.labels[label]
+
+
+def _write_spec(folder: Path, spec: DataSpec) -> None:
+    text = json.dumps(asdict(spec), default=str, ensure_ascii=False, indent=1)
+    (folder / DONE).write_text(text, encoding="utf-8")
+
+
+def _read_spec(folder: Path) -> DataSpec:
+    facts = json.loads((folder / DONE).read_text(encoding="utf-8"))
+    lists = {name: tuple(facts[name]) for name in ("labels", "class_counts", "modalities")}
+    return DataSpec(**{**facts, **lists, "tokenizer": folder / TOKENIZER})

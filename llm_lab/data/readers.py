@@ -1,0 +1,54 @@
+"""One way to read them all: a source becomes a stream of rows and rejections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from llm_lab import assets
+from llm_lab.data.columnar import read_hub, read_parquet
+from llm_lab.data.delimited import read_delimited
+from llm_lab.data.json_rows import read_json
+from llm_lab.data.plain import read_folder, read_lines
+from llm_lab.data.record import Record, Rejected
+from llm_lab.data.source import Source, nearest
+from llm_lab.errors import ConfigError
+
+FileReader = Callable[[Path, Source, Sequence[str]], Iterator[Record | Rejected]]
+READERS: dict[str, FileReader] = {
+    "csv": read_delimited,
+    "tsv": read_delimited,
+    "json": read_json,
+    "jsonl": read_json,
+    "parquet": read_parquet,
+    "text": read_lines,
+    "folder": read_folder,
+}
+
+
+def read(source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
+    """Fetch a source and yield its rows.
+
+    Args:
+        source: what to read; without a format, a folder is read as ``folder``.
+        needed: columns that must be there, the text's first and the label's last.
+
+    Raises:
+        AssetError: it cannot be fetched.
+        ConfigError: no such format, or none can be told from the name.
+        DataError: the file as a whole cannot be used.
+    """
+    if source.format == "hub":
+        return read_hub(source.uri.removeprefix("hf://").removeprefix("file://"), source, needed)
+    path = assets.resolve(as_uri(source.uri))
+    name = source.format or ("folder" if path.is_dir() else None)
+    if name is None:
+        raise ConfigError(f"data.format: cannot be told from {source.uri}{nearest('', [*READERS, 'hub'])}")
+    if name not in READERS:
+        raise ConfigError(f"data.format: unknown format `{name}`{nearest(name, [*READERS, 'hub'])}")
+    return READERS[name](path, source, needed)
+
+
+def as_uri(path: str) -> str:
+    """A bare path is a file of this machine."""
+    return path if "://" in path else f"file://{path}"

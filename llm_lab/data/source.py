@@ -1,0 +1,111 @@
+"""Where rows come from: one URI, or a mapping from a name to a URI with its split, label and format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+from typing import Any, get_args
+
+from llm_lab.data.spec import Split
+from llm_lab.errors import ConfigError
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+SPLIT_NAMES: Mapping[str, Split] = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val", "eval": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+SUFFIXES = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
+    ".parquet": "parquet", ".pq": "parquet", ".txt": "text", ".text": "text",
+}  # fmt: skip
+PACKED = {".gz", ".bz2", ".xz", ".zst"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One file, folder or hub data set.
+
+    Attributes:
+        uri: what ``llm_lab.assets.resolve`` takes; a bare path is a ``file://``.
+        name: name in the configuration, empty for a single source.
+        split: the split that all its rows belong to; None where a column or the text's hash decides.
+        label: the label of all its rows; None where a column holds it.
+        format: csv, tsv, json, jsonl, parquet, text, folder or hub.
+        header: column names of a table that has no header row.
+        encoding: text encoding of the file.
+        quoted: whether double quotes delimit fields; by default in CSV and not in TSV.
+        subset: configuration of a hub data set.
+    """
+
+    uri: str
+    name: str = ""
+    split: Split | None = None
+    label: str | None = None
+    format: str | None = None
+    header: Sequence[str] | None = None
+    encoding: str = "utf-8"
+    quoted: bool | None = None
+    subset: str | None = None
+
+
+ENTRY_KEYS = tuple(f.name for f in fields(Source) if f.name != "name")
+
+
+def parse_sources(source: str | Mapping[str, Any], **defaults: Any) -> tuple[Source, ...]:
+    """Read the ``source`` key: ``URI``, ``{uri: ..., ...}``, or ``{NAME: URI | {uri: ..., ...}}``.
+
+    A NAME that names a split gives its rows that split. ``defaults`` hold for entries that do not say otherwise.
+
+    Raises:
+        ConfigError: an entry without a URI, an unknown key, an unknown split.
+    """
+    if isinstance(source, str):
+        return (_entry("", {"uri": source}, defaults),)
+    if "uri" in source:
+        return (_entry("", source, defaults),)
+    entries = {name: {"uri": value} if isinstance(value, str) else value for name, value in source.items()}
+    found = tuple(_entry(name, entry, defaults) for name, entry in entries.items() if entry is not None)
+    if not found:
+        raise ConfigError("data.source is empty: give it a URI")
+    return found
+
+
+def _entry(name: str, entry: Any, defaults: Mapping[str, Any]) -> Source:
+    key = f"data.source.{name}" if name else "data.source"
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("uri"), str):
+        raise ConfigError(f"{key}: expected a URI or a mapping that holds `uri`, found {entry!r}")
+    for unknown in entry.keys() - set(ENTRY_KEYS):
+        raise ConfigError(f"{key}.{unknown}: unknown key{nearest(str(unknown), ENTRY_KEYS)}")
+    values = {**defaults, **entry}
+    values["split"] = _split(values.get("split") or (name if name in SPLIT_NAMES else None), key)
+    values["label"] = None if values.get("label") is None else str(values["label"])
+    values["format"] = values.get("format") or guess_format(values["uri"])
+    return Source(name=name, **values)
+
+
+def _split(name: str | None, key: str) -> Split | None:
+    if name is None:
+        return None
+    if name not in SPLIT_NAMES:
+        raise ConfigError(f"{key}.split: unknown split `{name}`{nearest(name, SPLITS)}")
+    return SPLIT_NAMES[name]
+
+
+def guess_format(uri: str) -> str | None:
+    """Format by the suffix of the URI's path, a compression suffix aside; None where it has none."""
+    if uri.startswith("hf://"):
+        return "hub"
+    path = PurePosixPath(uri.partition("#")[0].partition("?")[0])
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
+    return SUFFIXES.get(suffixes[-1]) if suffixes else None
+
+
+def nearest(word: str, names: Sequence[str]) -> str:
+    """The end of an error line: the nearest legal name, or all of them where none is near."""
+    close = get_close_matches(word, names, n=1, cutoff=0.5)
+    return (
+        f"; did you mean `{close[0]}`?" if close else f"; there is {', '.join(f'`{n}`' for n in names[:20])}"
+    )

@@ -1,0 +1,125 @@
+"""Rows between reading and tokenizing, in a file: splits, duplicates, contradictions, leaks, limits.
+
+SQLite keeps the rows and sorts their keys on disk, so that memory does not grow with the table.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from llm_lab.data.columns import CleanRow
+from llm_lab.data.spec import Split
+
+KEY_BITS = 63  # SQLite's integers are signed
+CHUNK = 2000
+
+SCHEMA = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA temp_store = FILE;
+PRAGMA cache_size = -8000;
+CREATE TABLE row (id INTEGER PRIMARY KEY, split TEXT, made INTEGER, label TEXT, same INTEGER, fold INTEGER, fate TEXT);
+CREATE TABLE body (id INTEGER PRIMARY KEY, content TEXT);
+"""
+INDICES = """
+CREATE INDEX by_text ON row (split, same, label);
+CREATE INDEX by_fold ON row (fold, split);
+"""
+KEPT = "fate IS NULL"
+
+
+def key_of(text: str) -> int:
+    """Number of 63 bits that equal texts share; two among a billion texts share one with probability 5 %."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+
+
+def folded(text: str) -> str:
+    """The text without what should not tell two texts apart: case, width and runs of white space."""
+    text = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(text.split())
+
+
+def split_by_key(key: int, shares: Mapping[str, float]) -> Split:
+    """The split a folded text falls into: the lowest keys are the test split, the next the validation split."""
+    place = key / (1 << KEY_BITS)
+    test = shares.get("test", 0.0)
+    if place < test:
+        return "test"
+    return "val" if place < test + shares.get("val", 0.0) else "train"
+
+
+class Staging:
+    """Rows of a table under preparation.
+
+    Args:
+        folder: where the file is made.
+        shares: share of rows without a split of their own that go to ``val`` and ``test``.
+    """
+
+    def __init__(self, *, folder: Path, shares: Mapping[str, float]) -> None:
+        self.path = folder / "staging.sqlite"
+        self.shares = shares
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self._db.executescript(SCHEMA)
+
+    def add(self, rows: Iterable[CleanRow]) -> int:
+        """Store rows in their order and return how many there were."""
+        self._db.execute("BEGIN")
+        count, chunk = 0, []
+        for count, row in enumerate(rows, start=1):
+            chunk.append(self._prepare(count, row))
+            if len(chunk) == CHUNK:
+                self._insert(chunk)
+        self._insert(chunk)
+        self._db.execute("COMMIT")
+        self._db.executescript(INDICES)
+        return count
+
+    def _prepare(self, number: int, row: CleanRow) -> tuple[Any, ...]:
+        text = row.values["text"]
+        fold = key_of(folded(text))
+        made = row.split in {None, "train"} and bool(self.shares)
+        split = split_by_key(fold, self.shares) if made else row.split or "train"
+        return number, split, made, row.label, key_of(text), fold, json.dumps(row.values, ensure_ascii=False)
+
+    def _insert(self, chunk: list[tuple[Any, ...]]) -> None:
+        self._db.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, NULL)", (row[:-1] for row in chunk))
+        self._db.executemany("INSERT INTO body VALUES (?, ?)", ((row[0], row[-1]) for row in chunk))
+        chunk.clear()
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        """Run one SQL statement over ``row`` and ``body``."""
+        return self._db.execute(statement, values)
+
+    def count(self, condition: str, *values: Any) -> dict[str, int]:
+        """Rows that meet an SQL condition, by split."""
+        found = self.execute(f"SELECT split, COUNT(*) FROM row WHERE {condition} GROUP BY split", *values)  # noqa: S608
+        return dict(found.fetchall())
+
+    def label_counts(self, split: str | None = None) -> dict[str, int]:
+        """Kept rows by target, of one split or of all."""
+        where = KEPT if split is None else f"{KEPT} AND split = ?"
+        values = () if split is None else (split,)
+        found = self.execute(f"SELECT label, COUNT(*) FROM row WHERE {where} GROUP BY label", *values)  # noqa: S608
+        return dict(found.fetchall())
+
+    def rows(self, split: str) -> Iterator[tuple[int, dict[str, str], str]]:
+        """Yield key, values and label of the kept rows of a split, in the order in which they were read."""
+        found = self.execute(
+            "SELECT same, content, label FROM row JOIN body USING (id) "
+            "WHERE split = ? AND fate IS NULL ORDER BY row.id",
+            split,
+        )
+        for key, content, label in found:
+            yield key, json.loads(content), label
+
+    def close(self) -> None:
+        """Close and delete the file."""
+        self._db.close()
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,178 @@
+"""Text classification and regression over any table: from files with flaws to token batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_lab import assets
+from llm_lab.config import build, build_all
+from llm_lab.data.columns import Columns
+from llm_lab.data.ingest import ingest
+from llm_lab.data.labels import label_names, label_reader
+from llm_lab.data.module import TOKENIZER, DataModule
+from llm_lab.data.readers import as_uri
+from llm_lab.data.settle import Policy, settle
+from llm_lab.data.source import Source, parse_sources
+from llm_lab.data.spec import DataSpec
+from llm_lab.data.staging import Staging
+from llm_lab.data.targets import Targets
+from llm_lab.data.tokenize import tokenize
+from llm_lab.data.tokenizers import TokenizerSource
+from llm_lab.data.transforms import Transform
+from llm_lab.errors import ConfigError
+
+FORMAT = 1  # of the prepared folder; a change makes old folders unknown
+DEFAULT_SHARES = {"val": 0.1, "test": 0.1}
+
+
+class TextClassificationData(DataModule):
+    """Rows of text with one label, several labels, or a number.
+
+    Args:
+        source: a URI, ``{uri: ...}``, or a mapping from a name to either; a name such as ``train`` or ``test``, or
+            ``split:`` beside the URI, says which split its rows belong to, ``label:`` which label they have.
+            Beside the URI may also stand ``format``, ``header``, ``encoding``, ``quoted``, ``subset``.
+        tokenizer: node of a ``llm_lab.data.tokenizers.TokenizerSource``.
+        licence: of the data, as the report shows it.
+        format: csv, tsv, json, jsonl, parquet, text, folder, hub; None tells it from the suffix.
+        header: column names of tables that have no header row.
+        encoding: of text files.
+        columns: the column of each role, ``text``, ``label`` and ``split``; several columns may make up a text.
+        labels: names, or a mapping from a name to its values or conditions (``llm_lab.data.labels``).
+        label_separator: stands between the labels of a cell where ``problem`` is ``multi_label``.
+        problem: what a target is.
+        split: shares of the rows that go to ``val`` and ``test`` by a hash of their text; None makes 0.1 each where
+            the source says nothing about splits, and none otherwise.
+        conflicts: what becomes of equal texts with different labels in one split.
+        duplicates: what becomes of equal texts with equal labels in one split.
+        leaks: what becomes of rows that stand in a later split too: taken from the earlier one, kept, or an error.
+        limit: most rows per split.
+        max_rejected: share of unusable rows above which the run stops.
+        max_length: most tokens per row.
+        transforms: mapping from a name to a node of a ``llm_lab.data.transforms.Transform``.
+        batch_size: rows per micro-batch and rank.
+        seed: of the order of the batches and of random transforms; the splits do not depend on it.
+    """
+
+    def __init__(  # noqa: PLR0913 - the signature is the schema
+        self,
+        *,
+        source: str | Mapping[str, Any],
+        tokenizer: Mapping[str, Any],
+        licence: str,
+        format: str | None = None,  # noqa: A002 - the user's word
+        header: Sequence[str] | None = None,
+        encoding: str = "utf-8",
+        columns: Mapping[str, Any] | None = None,
+        labels: Sequence[Any] | Mapping[str, Any] | None = None,
+        label_separator: str = ";",
+        problem: Literal["single_label", "multi_label", "regression"] = "single_label",
+        split: Mapping[str, float] | None = None,
+        conflicts: Literal["drop", "keep"] = "drop",
+        duplicates: Literal["drop", "keep"] = "drop",
+        leaks: Literal["drop", "keep", "error"] = "drop",
+        limit: int | None = None,
+        max_rejected: float = 0.1,
+        max_length: int = 256,
+        transforms: Mapping[str, Any] | None = None,
+        batch_size: int = 32,
+        seed: int = 42,
+    ) -> None:
+        super().__init__(batch_size=batch_size, seed=seed)
+        self.sources = parse_sources(source, format=format, header=header, encoding=encoding)
+        self.columns = Columns.parse(columns or {})
+        self.problem, self.labels, self.licence = problem, labels, licence
+        self.read_label = label_reader(labels, problem=problem, separator=label_separator)
+        keep = "keep" if problem == "regression" else conflicts  # raters may differ about a number
+        self.policy = Policy(
+            conflicts=keep, duplicates=duplicates, leaks=leaks, limit=_positive("limit", limit)
+        )
+        self.shares = _shares(split, self.sources, self.columns)
+        self.max_rejected, self.max_length = max_rejected, max_length
+        self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
+        self.transform_nodes = dict(transforms or {})
+        self.transforms: Mapping[str, Transform] = build_all(
+            self.transform_nodes, expected=Transform, key="data.transforms"
+        )
+        self._told = {"separator": label_separator}
+
+    def recipe(self) -> Mapping[str, Any]:
+        """Return what the tokens depend on: contents of the sources, columns, splits, transforms, tokenizer."""
+        return {
+            "format": FORMAT,
+            "sources": [_identity(source) for source in self.sources],
+            "columns": vars(self.columns),
+            "labels": [self.problem, self.labels, self._told],
+            "shares": self.shares,
+            "policy": vars(self.policy),
+            "tokenizer": self.tokenizer.identity(),
+            "max_length": self.max_length,
+            "transforms": [self.transform_nodes, self.seed] if self.transforms else [],
+            "shown": [self.licence, self.max_rejected],
+        }
+
+    def make(self, folder: Path, fingerprint: str) -> DataSpec:
+        """Read, clean, settle, tokenize."""
+        staging = Staging(folder=folder, shares=self.shares)
+        try:
+            read = ingest(self, staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
+            settled = settle(staging, self.policy)
+            targets = Targets.of(
+                staging, problem=self.problem, listed=label_names(self.labels), columns=self.columns
+            )
+            tokens = tokenize(self, staging, folder, targets)
+        finally:
+            staging.close()
+        return DataSpec(
+            problem=self.problem,
+            labels=targets.names,
+            sizes=tokens.sizes,
+            class_counts=targets.counts,
+            tokenizer=Path(TOKENIZER),
+            max_length=tokens.longest,
+            fingerprint=fingerprint,
+            summary={
+                "licence": self.licence,
+                "sources": [source.uri for source in self.sources],
+                **read,
+                **settled,
+                "tokens": tokens.tokens,
+                "at_max_length": tokens.cut,
+                "pad_id": tokens.pad_id,
+                "warnings": targets.warnings,
+            },
+        )
+
+
+def _positive(name: str, value: int | None) -> int | None:
+    if value is not None and value < 1:
+        raise ConfigError(f"data.{name}: at least 1 is wanted, found {value}")
+    return value
+
+
+def _shares(
+    split: Mapping[str, float] | None, sources: Sequence[Source], columns: Columns
+) -> Mapping[str, float]:
+    if split is None:
+        told = columns.split or any(source.split or source.format == "hub" for source in sources)
+        return {} if told else DEFAULT_SHARES
+    for name, share in split.items():
+        if name not in DEFAULT_SHARES or not 0 <= share < 1:
+            raise ConfigError(
+                f"data.split.{name}: shares below 1 for `val` and `test` are wanted, found {share}"
+            )
+    if sum(split.values()) >= 1:
+        raise ConfigError(
+            f"data.split: nothing is left to train on: the shares add up to {sum(split.values())}"
+        )
+    return {name: share for name, share in split.items() if share}
+
+
+def _identity(source: Source) -> dict[str, Any]:
+    told = {name: value for name, value in vars(source).items() if name != "uri"}
+    if source.format == "hub":
+        return {**told, "uri": source.uri}
+    inside = source.uri if "#sha256=" in source.uri else ""
+    return {**told, "content": assets.fingerprint(as_uri(source.uri)), "inside": inside}

@@ -1,0 +1,85 @@
+"""Transform and tokenize staged rows, split by split, a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_lab.data.arrow import ArrowWriter, chunked
+from llm_lab.data.collate import encode
+from llm_lab.data.module import TOKENIZER
+from llm_lab.data.progress import progress
+from llm_lab.data.source import SPLITS
+from llm_lab.data.staging import KEPT, Staging
+from llm_lab.data.targets import Targets
+from llm_lab.data.transforms import apply
+from llm_lab.errors import DataError
+
+if TYPE_CHECKING:
+    from llm_lab.data.text_classification import TextClassificationData
+
+CHUNK = 512  # rows tokenized together
+
+
+@dataclass(kw_only=True)
+class TokenCounts:
+    """Rows, tokens and full-length rows per split, and the longest row of all."""
+
+    pad_id: int
+    sizes: dict[str, int]
+    tokens: dict[str, int] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+    longest: int = 0
+
+    def add(self, split: str, ids: list[list[int]], most: int) -> None:
+        """Count some rows."""
+        lengths = [len(row) for row in ids]
+        self.tokens[split] = self.tokens.get(split, 0) + sum(lengths)
+        self.cut[split] = self.cut.get(split, 0) + sum(length >= most for length in lengths)
+        self.longest = max(self.longest, *lengths)
+
+
+def tokenize(data: TextClassificationData, staging: Staging, folder: Path, targets: Targets) -> TokenCounts:
+    """Write the tokenizer and an Arrow file per split that has rows.
+
+    Raises:
+        DataError: a tokenizer is to be trained and there are no training rows.
+    """
+    from transformers import AutoTokenizer
+
+    sizes = {split: size for split in SPLITS if (size := staging.count(KEPT).get(split))}
+    data.tokenizer.save(folder / TOKENIZER, lambda: _training_texts(data, staging, targets))
+    tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, trust_remote_code=False)
+    counts = TokenCounts(sizes=sizes, pad_id=tokenizer.pad_token_id or 0)
+    for split, size in sizes.items():
+        rows = progress(_rows(data, staging, split, targets), f"tokenizing {split}", size)
+        with ArrowWriter(path=folder / f"{split}.arrow", problem=data.problem) as writer:
+            for chunk in chunked(rows, CHUNK):
+                texts, labels = zip(*chunk, strict=True)
+                ids = encode(texts, tokenizer, max_length=data.max_length)
+                writer.add(texts, labels, ids)
+                counts.add(split, ids, data.max_length)
+    return counts
+
+
+def _rows(
+    data: TextClassificationData, staging: Staging, split: str, targets: Targets
+) -> Iterator[tuple[str, Any]]:
+    """Yield text after the transforms, and encoded target."""
+    for key, values, label in staging.rows(split):
+        target = targets.encode(label)
+        if data.transforms:
+            row = {**values, "label": targets.value(label), "split": split}
+            values = apply(data.transforms, row, seed=(data.seed, key))  # noqa: PLW2901 - the row, transformed
+        yield values["text"], target
+
+
+def _training_texts(data: TextClassificationData, staging: Staging, targets: Targets) -> Iterator[str]:
+    empty = True
+    for text, _ in _rows(data, staging, "train", targets):
+        empty = False
+        yield text
+    if empty:
+        raise DataError("a tokenizer is to be trained, and there are no training rows")

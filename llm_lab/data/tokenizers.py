@@ -1,0 +1,133 @@
+"""Tokenizers as configuration: one that exists somewhere, or one trained on the training split."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_lab import assets
+from llm_lab.data.readers import as_uri
+from llm_lab.errors import AssetError, ConfigError
+
+Texts = Callable[[], Iterator[str]]
+SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+
+
+class TokenizerSource(ABC):
+    """Where a tokenizer comes from."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Return what its tokens depend on besides the training texts, as plain values for the content hash."""
+
+    @abstractmethod
+    def save(self, folder: Path, texts: Texts) -> None:
+        """Write a Hugging Face tokenizer folder; ``texts`` opens the training texts anew at each call."""
+
+
+class Pretrained(TokenizerSource):
+    """The tokenizer of a model folder.
+
+    Args:
+        source: URI of a Hugging Face folder, e.g. ``hf://bert-base-uncased`` or ``file://folder``.
+    """
+
+    def __init__(self, *, source: str) -> None:
+        self.source = as_uri(source)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the folder's content hash; the path inside an archive is part of it."""
+        inside = self.source if "#sha256=" in self.source else ""
+        return {"pretrained": assets.fingerprint(self.source), "inside": inside}
+
+    def save(self, folder: Path, texts: Texts) -> None:  # noqa: ARG002 - nothing to learn
+        """Copy the tokenizer.
+
+        Raises:
+            AssetError: the folder holds no tokenizer that transformers can load.
+        """
+        from transformers import AutoTokenizer
+
+        path = assets.resolve(self.source)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise AssetError(f"{self.source}: no tokenizer can be loaded from {path}: {error}") from None
+        tokenizer.save_pretrained(folder)
+
+
+class Trained(TokenizerSource):
+    """A tokenizer learned from the training split.
+
+    Args:
+        kind: ``character`` (a token per character, for languages without spaces) or ``wordpiece``.
+        vocab_size: most tokens, the five special ones included.
+        lowercase: fold case and accents first.
+        max_rows: most training rows it learns from; the words of all texts of a large table need not fit in memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: Literal["character", "wordpiece"],
+        vocab_size: int,
+        lowercase: bool = True,
+        max_rows: int = 100_000,
+    ) -> None:
+        if kind not in {"character", "wordpiece"}:
+            raise ConfigError(f"tokenizer.kind: unknown kind `{kind}`; there is `character`, `wordpiece`")
+        if vocab_size <= len(SPECIAL):
+            raise ConfigError(
+                f"tokenizer.vocab_size: {vocab_size} leaves no room beside {len(SPECIAL)} special tokens"
+            )
+        self.kind, self.vocab_size, self.lowercase, self.max_rows = kind, vocab_size, lowercase, max_rows
+
+    def identity(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {"trained": self.kind, **{k: v for k, v in vars(self).items() if k != "kind"}}
+
+    def save(self, folder: Path, texts: Texts) -> None:
+        """Train the tokenizer and write it."""
+        from transformers import PreTrainedTokenizerFast
+
+        tokenizer, trainer = self._untrained()
+        tokenizer.train_from_iterator(islice(texts(), self.max_rows), trainer=trainer)
+        _wrap_in_special_tokens(tokenizer)
+        names = {f"{role}_token": token for role, token in SPECIAL.items()}
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+
+    def _untrained(self) -> tuple[Any, Any]:
+        from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+        options = {
+            "vocab_size": self.vocab_size,
+            "special_tokens": list(SPECIAL.values()),
+            "show_progress": False,
+        }
+        if self.kind == "wordpiece":
+            tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk"]))
+            tokenizer.normalizer = normalizers.BertNormalizer(lowercase=self.lowercase)
+            tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+            tokenizer.decoder = decoders.WordPiece()
+            return tokenizer, trainers.WordPieceTrainer(**options)
+        tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL["unk"]))
+        fold = [normalizers.Lowercase()] if self.lowercase else []
+        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), *fold])
+        each = pre_tokenizers.Split(Regex("."), behavior="isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), each])
+        tokenizer.decoder = decoders.Fuse()
+        return tokenizer, trainers.WordLevelTrainer(**options)
+
+
+def _wrap_in_special_tokens(tokenizer: Any) -> None:
+    from tokenizers import processors
+
+    start, end = SPECIAL["cls"], SPECIAL["sep"]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}",
+        pair=f"{start} $A {end} $B:1 {end}:1",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in (start, end)],
+    )
