@@ -1,0 +1,68 @@
+"""What a config must not make run: checked by its text, before Hydra acts on it and before heavy imports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from omegaconf import DictConfig
+
+from llm_lab.config.fault import Fault, Origin
+from llm_lab.config.hydra_targets import findings
+from llm_lab.config.origins import find
+from llm_lab.config.pack_rules import SWEEP_PARAMETERS, pack_faults
+from llm_lab.config.targets import REFUSED, TARGET, TargetError, check_name
+from llm_lab.config.walk import Item, Walk
+from llm_lab.errors import ConfigError
+
+HYDRA = "hydra"
+
+
+def hydra_faults(config: DictConfig, origins: Mapping[str, Origin]) -> list[Fault]:
+    """Return every fault of safety in a composed config, Hydra's node among it.
+
+    These are targets of packages that are not allowed, what Hydra would build by itself, and what experiments
+    and packs may not set or read.
+    """
+    faults = [*_targets(config, origins)]
+    if HYDRA in config:
+        found = [*findings(config.hydra), *_swept(config)]
+        faults += [Fault(key=key, message=message, where=_where(origins, key)) for key, message in found]
+    return list(dict.fromkeys([*faults, *pack_faults(origins)]))
+
+
+def _targets(config: DictConfig, origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    """Judge by its text whatever our own code would build."""
+    for item in Walk(names=(TARGET, *REFUSED), skip=HYDRA).items(config):
+        if item.name in REFUSED:
+            message = "is not allowed (a config says what is built, not how)"
+            yield Fault(key=item.key, message=message, where=_where(origins, item.key))
+        elif item.name == TARGET:
+            yield from _target(item, origins)
+
+
+def _target(item: Item, origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    for target in item.texts if item.texts or item.interpolated else [item.raw]:
+        try:
+            check_name(target)
+        except TargetError as error:
+            yield Fault(
+                key=item.key,
+                message=error.message,
+                where=_where(origins, item.key),
+                suggestion=error.suggestion,
+            )
+        except ConfigError as error:
+            yield Fault(key="", message=str(error))
+
+
+def _swept(config: DictConfig) -> Iterator[tuple[str, str]]:
+    """A sweeper's parameters become words of each job, after this check."""
+    for item in Walk().items(config.hydra.sweeper, f"{HYDRA}.sweeper"):
+        key = item.key.removeprefix(f"{SWEEP_PARAMETERS}.")
+        if key != item.key and key.lstrip("+~").startswith((f"{HYDRA}.", f"{HYDRA}/", f"{HYDRA}@")):
+            yield item.key, "is not allowed (Hydra's own configuration cannot be swept)"
+
+
+def _where(origins: Mapping[str, Origin], key: str) -> str:
+    origin = find(origins, key)
+    return "" if origin.scope == HYDRA else str(origin)

@@ -1,0 +1,107 @@
+"""The fixed list of what Hydra may build by itself, before any of our code can look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from omegaconf import DictConfig
+
+from llm_lab.config.targets import REFUSED, TARGET
+from llm_lab.config.walk import UNRESOLVED, Item, Walk
+
+_PLUGINS = "hydra_plugins.hydra_"
+_SAMPLERS = (
+    "BruteForceSampler",
+    "CmaEsSampler",
+    "GPSampler",
+    "GridSampler",
+    "MOTPESampler",
+    "NSGAIISampler",
+    "NSGAIIISampler",
+    "QMCSampler",
+    "RandomSampler",
+    "TPESampler",
+)
+BUILT = frozenset(
+    {
+        "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+        "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+        "hydra.experimental.callbacks.LogJobReturnCallback",
+        f"{_PLUGINS}joblib_launcher.joblib_launcher.JoblibLauncher",
+        f"{_PLUGINS}optuna_sweeper.optuna_sweeper.OptunaSweeper",
+        f"{_PLUGINS}ray_launcher.ray_launcher.RayLauncher",
+        f"{_PLUGINS}submitit_launcher.submitit_launcher.LocalLauncher",
+        f"{_PLUGINS}submitit_launcher.submitit_launcher.SlurmLauncher",
+        *(f"optuna.samplers.{name}" for name in _SAMPLERS),
+    }
+)
+LOGGING = frozenset(
+    {
+        "colorlog.ColoredFormatter",
+        "logging.FileHandler",
+        "logging.Formatter",
+        "logging.NullHandler",
+        "logging.StreamHandler",
+        "logging.handlers.RotatingFileHandler",
+        "logging.handlers.TimedRotatingFileHandler",
+        "rich.logging.RichHandler",
+    }
+)
+STREAMS = frozenset({"ext://sys.stdout", "ext://sys.stderr"})
+# Python's logging imports what stands under these keys, wherever they stand.
+_FACTORIES = ("()", "class", "listener", "queue")
+_SEARCH_SPACE = "custom_search_space"  # the Optuna sweeper imports and calls what it names
+_ADMITTING = ("LLM_LAB_ALLOW", "HYDRA_INSTANTIATE_ALLOWLIST_OVERRIDE")
+Finding = tuple[str, str]  # a key and what is wrong with it
+
+
+def findings(hydra: DictConfig) -> Iterator[Finding]:
+    """Give what Hydra would build, import or admit from its node that is not on the list."""
+    for part, judge in _JUDGES.items():
+        if part in hydra:
+            for item in Walk().items(hydra[part], f"hydra.{part}"):
+                yield from ((item.key, message) for message in judge(item))
+    for name in hydra.job.env_set:
+        if name in _ADMITTING:
+            yield f"hydra.job.env_set.{name}", "is not allowed (a config cannot admit its own targets)"
+
+
+def _judge_built(item: Item) -> Iterator[str]:
+    if item.name == TARGET:
+        yield from _off_list(item, BUILT)
+    elif item.name in REFUSED:
+        yield "is not allowed"
+    elif item.name == _SEARCH_SPACE and item.raw is not None:
+        yield "is not allowed (it imports and calls what it names)"
+    elif item.value is UNRESOLVED and item.interpolated and item.raw.endswith("}"):
+        yield f"{item.raw} cannot be resolved before the run, so it cannot be checked"
+
+
+def _judge_logging(item: Item) -> Iterator[str]:
+    if item.name in _FACTORIES:
+        yield from _off_list(item, LOGGING)
+    elif item.name == ".":
+        yield "is not allowed (it sets attributes of Python objects)"
+    for text in item.texts:
+        if text.startswith(("ext://", "cfg://")) and text not in STREAMS:
+            yield f"{text} is not allowed (of `ext://` only sys.stdout and sys.stderr)"
+
+
+def _off_list(item: Item, allowed: frozenset[str]) -> Iterator[str]:
+    for text in item.texts:
+        if text not in allowed:
+            yield f"{text} is not allowed (Hydra itself would build it, and does so from a fixed list only)"
+            return
+    if item.interpolated:
+        yield f"{item.raw} is not allowed (what Hydra itself builds must be written out)"
+    elif not isinstance(item.raw, str):
+        yield "is not allowed (what Hydra itself builds must be named by a text)"
+
+
+_JUDGES: dict[str, Callable[[Item], Iterator[str]]] = {
+    "callbacks": _judge_built,
+    "launcher": _judge_built,
+    "sweeper": _judge_built,
+    "hydra_logging": _judge_logging,
+    "job_logging": _judge_logging,
+}
