@@ -21,6 +21,7 @@ NAMES = {
     "spearman": "Spearman",
 }
 LOWER_IS_BETTER = frozenset({"loss", "ece", "mse", "rmse", "mae", "perplexity"})
+TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 MISSING = "–"
 
 
@@ -83,7 +84,9 @@ def size(value: float | None) -> str:
 def clean(text: str) -> str:
     """Take out control characters and those that turn the direction of writing; HTML and XML refuse some."""
     return "".join(
-        char for char in text if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co"}
+        char
+        for char in text
+        if char in "\n\t" or not (unicodedata.category(char) in {"Cc", "Cs"} or char in TURNING)
     )
 
 
@@ -91,6 +94,12 @@ def one_line(text: str, most: int = 400) -> str:
     """A text on one line, cut with an ellipsis."""
     line = re.sub(r"\s+", " ", clean(text)).strip()
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def fenced(text: str, language: str) -> str:
+    """A Markdown code block whose fence is longer than any in the text."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    return f"{fence}{language}\n{clean(text).strip()}\n{fence}"
 
 
 def markdown(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -34,7 +35,7 @@ STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.prop_cycle": mpl.cycler(color=CYCLE),
+    "axes.prop_cycle": cycler(color=CYCLE),
     "grid.color": LINE,
     "grid.linewidth": 0.6,
     "xtick.color": SOFT,
@@ -44,6 +45,7 @@ STYLE: dict[str, Any] = {
     "legend.labelcolor": SOFT,
     "lines.linewidth": 1.8,
 }
+FEW = 4  # classes up to which names fit side by side
 MANY = 20  # classes from which on a confusion matrix has no numbers in its cells
 LONG = 40  # points from which on a curve is also drawn smoothed
 NAME = 26  # characters of a class name on an axis
@@ -56,11 +58,11 @@ def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
     figure, axes = _figure(5.4, 3.0)
     for name, points in series.items():
         steps, values = np.asarray(points, dtype=float).T
-        long = len(points) > LONG
-        (drawn,) = axes.plot(steps, values, alpha=0.3 if long else 1, linewidth=1 if long else 1.8)
-        drawn.set(marker="" if len(points) > MANY else "o", markersize=4)
-        label = _name(name)
-        axes.plot(*_smooth(steps, values) if long else ([], []), color=drawn.get_color(), label=label)
+        (drawn,) = axes.plot(steps, values, marker="" if len(points) > MANY else "o", markersize=4)
+        if len(points) > LONG:
+            drawn.set(alpha=0.3, linewidth=1)
+            (drawn,) = axes.plot(_smooth(steps), _smooth(values), color=drawn.get_color())
+        drawn.set_label(_name(name))
     axes.set(title=title, xlabel="step")
     axes.legend(loc="best")
     return _svg(figure, title)
@@ -74,11 +76,11 @@ def confusion(counts: Array, names: Sequence[str]) -> str:
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap=_fading(ACCENT), vmin=0, vmax=1, interpolation="nearest")
     labels = [_name(name) for name in names]
-    small = {"fontsize": 6.5 if many else 9}
-    axes.set_xticks(range(len(names)), labels, rotation=90 if many or len(names) > 4 else 0, **small)  # noqa: PLR2004
-    axes.set_yticks(range(len(names)), labels, **small)
+    points = 6.5 if many else 9.0
+    axes.set_xticks(range(len(names)), labels, rotation=90 if len(names) > FEW else 0, fontsize=points)
+    axes.set_yticks(range(len(names)), labels, fontsize=points)
     axes.set(xlabel="predicted", ylabel="actual")
-    axes.grid(visible=many, alpha=0.5, linewidth=0.3)
+    axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if not many:
@@ -170,10 +172,9 @@ def _write_cells(axes: Axes, counts: Array, shares: Array, points: float) -> Non
         axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=points)
 
 
-def _smooth(steps: Array, values: Array) -> tuple[Array, Array]:
+def _smooth(values: Array) -> Array:
     width = max(3, len(values) // 25)
-    kernel = np.ones(width) / width
-    return np.convolve(steps, kernel, "valid"), np.convolve(values, kernel, "valid")
+    return np.convolve(values, np.ones(width) / width, "valid")
 
 
 def _name(text: str) -> str:
