@@ -166,15 +166,23 @@ def _members(archive: Path, budget: Budget) -> Iterator[tuple[Iterator[Member], 
             yield _zip_members(opened), ""
         return
     with _decompressed(archive) as stream:
-        try:
-            tar = tarfile.TarFile(fileobj=_Guarded(stream, budget))  # type: ignore[arg-type]
-        except tarfile.ReadError as error:
-            if isinstance(stream, io.BufferedReader):
-                raise AssetError(f"{archive.name} is no archive (zip, tar, gz, bz2 or xz)") from error
+        tar = _tar(stream, budget)
+        if tar:
+            yield _tar_members(tar), ""
+        elif isinstance(stream, io.BufferedReader):
+            raise AssetError(f"{archive.name} is no archive (zip, tar, gz, bz2 or xz)")
+        else:
             name = archive.name.rpartition(".")[0] or archive.name
             yield iter([Member(name=name, kind="file", open=lambda: _decompressed(archive))]), name
-        else:
-            yield _tar_members(tar), ""
+
+
+def _tar(stream: IO[bytes], budget: Budget) -> tarfile.TarFile | None:
+    """The stream as a tar; None where it is none, or an empty one, which a file of zeros looks like."""
+    try:
+        tar = tarfile.TarFile(fileobj=_Guarded(stream, budget))  # type: ignore[arg-type]
+    except tarfile.ReadError:
+        return None
+    return tar if tar.next() else None
 
 
 def _magic(archive: Path) -> bytes:

@@ -22,7 +22,7 @@ def digest_of(*parts: str) -> str:
 
 
 def part_digest(sha256: str, steps: tuple[str, ...]) -> str:
-    """Content hash of what the archive steps take out of a file; the file's own sha256 where there are none."""
+    """Content hash of what archive steps take out of a file; the file's own sha256 where there are none."""
     return digest_of(sha256, *steps) if steps else sha256
 
 

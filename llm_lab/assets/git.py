@@ -103,9 +103,9 @@ def _take(uri: GitUri, source: Path, target: Path, sha256: str) -> None:
 
 
 def _checkout(uri: GitUri, folder: Path) -> None:
-    pattern = re.sub(r"([*?\[\\!#\s])", r"\\\1", "/" + uri.path)
+    pattern = re.sub(r"([*?\[\\!#\s])", r"\\\1", uri.path)
     _git(uri, folder, "init", "--quiet", ".")
-    _git(uri, folder, "sparse-checkout", "set", "--no-cone", pattern)
+    _git(uri, folder, "sparse-checkout", "set", "--no-cone", f"/{pattern or '*'}")
     _git(uri, folder, "fetch", "--quiet", "--depth=1", "--filter=blob:none", uri.url, uri.commit)
     _git(uri, folder, "checkout", "--quiet", "--detach", "FETCH_HEAD")
 

@@ -6,7 +6,9 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _SECTIONS = ("global", "download", ":env:")  # the later wins, as in `pip download`
 
@@ -37,26 +39,29 @@ def pip_settings() -> PipSettings:
 
 
 def _configuration() -> dict[str, str]:
+    lines = (*_files(os.environ.get("PIP_CONFIG_FILE")), *_environment())
+    found = [(key, str(ast.literal_eval(value))) for key, _, value in (line.partition("=") for line in lines)]
+    ranked = sorted((item for item in found if _section(item[0]) in _SECTIONS), key=_rank)
+    return {key.rpartition(".")[2]: value for key, value in ranked}
+
+
+@lru_cache
+def _files(_named: str | None) -> tuple[str, ...]:
+    """The lines of `pip config list` that come from files; none in an environment made without pip."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"],
         capture_output=True,
         text=True,
         check=False,
     )
-    lines = listed.stdout.splitlines() if listed.returncode == 0 else _environment()
-    found = [line.partition("=")[::2] for line in lines]
-    ranked = sorted((item for item in found if _section(item[0]) in _SECTIONS), key=_rank)
-    return {key.rpartition(".")[2]: str(ast.literal_eval(value)) for key, value in ranked}
+    return tuple(line for line in listed.stdout.splitlines() if "=" in line and not line.startswith(":env:"))
 
 
-def _environment() -> list[str]:
-    """The variables alone, in the form of `pip config list`: for environments that were made without pip."""
-    own = (
-        (name.lower().removeprefix("pip_"), value)
-        for name, value in os.environ.items()
-        if name.startswith("PIP_")
-    )
-    return [f":env:.{name.replace('_', '-')}={value!r}" for name, value in own]
+def _environment() -> Iterator[str]:
+    """The variables of pip, in the form of `pip config list`."""
+    for name, value in os.environ.items():
+        if name.startswith("PIP_"):
+            yield f":env:.{name.removeprefix('PIP_').lower().replace('_', '-')}={value!r}"
 
 
 def _section(key: str) -> str:

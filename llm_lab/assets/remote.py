@@ -18,7 +18,7 @@ def check_scheme(uri: RemoteUri) -> None:
     from fsspec import available_protocols  # type: ignore[import-untyped]
 
     if uri.scheme not in available_protocols():
-        known = proposal(uri.scheme, [*SCHEMES, *available_protocols()])
+        known = proposal(uri.scheme, SCHEMES) or proposal(uri.scheme, available_protocols())
         raise AssetError(f"{uri}: the scheme {uri.scheme}:// is not known{known}")
 
 

@@ -17,7 +17,7 @@ def resolve(uri: str, *, base: Path | None = None, licence: str = "") -> Path:
     `#sha256=` is the sha256 of the downloaded file (of a package: the wheel or source distribution), not of
     what is taken out of it. `base` is the folder of a relative `file://` and of a git manifest (default: the
     working directory). `licence` is shown before a download. Two processes that ask at once fetch once.
-    Raises AssetError, which names the URI and what would satisfy it. Read from the environment: `LLM_LAB_HOME`,
+    Raises AssetError, which names the URI and what would satisfy it. Environment variables: `LLM_LAB_HOME`,
     `LLM_LAB_MIRROR`, `LLM_LAB_OFFLINE`, `LLM_LAB_UNPACK_LIMIT` (bytes).
     """
     try:
