@@ -62,14 +62,19 @@ def compose(
     _name_job()
     root = root or conf_root()
     found = layers(root=root, cwd=cwd)
-    faults = clashes(found)
-    try:
-        loader = open_loader(root, config_dir=config_dir)
-        overrides = parse_words(words, loader, faults)
-        return _compose(loader, config_name or ROOT_CONFIG, overrides, found, faults)
-    except (HydraException, OmegaConfBaseException) as error:
-        faults.append(_unforeseen(error))
-        return Composed(config=OmegaConf.create({}), faults=faults, layers=found)
+    for plugins in (False, True):
+        faults = clashes(found)
+        try:
+            loader = open_loader(root, found, config_dir=config_dir, plugins=plugins)
+            composed = _compose(
+                loader, config_name or ROOT_CONFIG, parse_words(words, loader, faults), found, faults
+            )
+        except (HydraException, OmegaConfBaseException) as error:
+            faults.append(_unforeseen(error))
+            composed = Composed(config=OmegaConf.create({}), faults=faults, layers=found)
+        if plugins or not loader.repository.asked_plugins:
+            break
+    return composed
 
 
 def parse_words(words: Sequence[str], loader: RecordingLoader, faults: list[Fault]) -> list[Override]:

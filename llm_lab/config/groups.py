@@ -14,11 +14,11 @@ from omegaconf import DictConfig
 from llm_lab.config.fault import Fault
 from llm_lab.config.loader import RecordingLoader, defaults_line, file_of
 from llm_lab.config.nearest import did_you_mean, nearest
+from llm_lab.config.words import OUTSIDE
 
 _NOT_IN_DEFAULTS = re.compile(r"(?:In '(?P<config>[^']+)': )?Could not override '(?P<key>[^']+)'")
 _NOT_DELETED = re.compile(r"Could not delete '(?P<key>[^'=]+)")
 _TWICE = re.compile(r"Multiple values for (?P<key>[^.\s]+)\.|(?P<again>\S+) appears more than once")
-OUTSIDE = ("experiment", "debug", "size", "ablate")  # never in the root's defaults, so always with a plus
 
 
 @dataclass(kw_only=True)

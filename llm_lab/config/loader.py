@@ -9,9 +9,14 @@ from pathlib import Path
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins import basic_launcher, basic_sweeper  # noqa: F401 - they store their configs
+from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.default_element import ConfigDefault, GroupDefault, InputDefault, ResultDefault
+from hydra.core.plugins import Plugins
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -23,7 +28,8 @@ from llm_lab.config.documents import DocumentError
 from llm_lab.config.documents import read as read_document
 from llm_lab.config.fault import Fault, Origin
 from llm_lab.config.nearest import did_you_mean
-from llm_lab.config.source import LabFileSource
+from llm_lab.config.search_path import Layer
+from llm_lab.config.source import HydraSource, LabFileSource
 
 VERSION_BASE = "1.3"
 
@@ -35,6 +41,7 @@ class TolerantRepository(ConfigRepository):
         super().__init__(config_search_path)
         self.faults: list[Fault] = []
         self.dropped: set[tuple[str, str]] = set()  # defaults entries that Hydra refused, by config and group
+        self.asked_plugins: set[str] = set()  # names under `hydra/` that only a plugin could know
 
     def __deepcopy__(self, memo: dict[int, object]) -> TolerantRepository:
         """Hydra copies the repository before each composition; the notes must stay in one place."""
@@ -42,6 +49,20 @@ class TolerantRepository(ConfigRepository):
         copied.__dict__ = {**self.__dict__, "sources": list(self.sources)}
         memo[id(self)] = copied
         return copied
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        self.sources = [_source(str(item.provider), str(item.path)) for item in config_search_path.get_path()]
+
+    def config_exists(self, config_path: str) -> bool:
+        return super().config_exists(config_path) or self._ask_plugins(config_path)
+
+    def group_exists(self, config_path: str) -> bool:
+        return super().group_exists(config_path) or self._ask_plugins(config_path)
+
+    def _ask_plugins(self, config_path: str) -> bool:
+        if config_path.startswith("hydra/"):
+            self.asked_plugins.add(config_path)
+        return False
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         try:
@@ -91,6 +112,19 @@ class TolerantRepository(ConfigRepository):
                 suggestion=did_you_mean(choice, options),
             )
         )
+
+
+def _source(provider: str, path: str) -> ConfigSource:
+    """The source of one entry of the search path; the common ones without the registry that plugins fill."""
+    scheme = path.partition("://")[0] if "://" in path else "file"
+    if path == HydraSource.PATH:
+        return HydraSource(provider, path)
+    if scheme == "file":
+        return LabFileSource(provider, path)
+    if scheme == "structured":
+        return StructuredConfigSource(provider, path)
+    Plugins.instance()
+    return SourcesRegistry.instance().resolve(scheme)(provider, path)
 
 
 def _beside(config_path: str, name: str) -> str:
@@ -171,17 +205,37 @@ class RecordingLoader(ConfigLoaderImpl):
         self._apply_overrides_to_config([override], config)
 
 
-def open_loader(root: Path, *, config_dir: str | None = None) -> RecordingLoader:
-    """A loader over `root`, the layers that our search path plugin adds, and `--config-dir`.
+def open_loader(
+    root: Path, found: Sequence[Layer], *, config_dir: str | None = None, plugins: bool = False
+) -> RecordingLoader:
+    """A loader over our layers and `--config-dir`.
+
+    Args:
+        root: our own configs, the first layer.
+        found: all layers.
+        config_dir: a folder that comes before the layers.
+        plugins: let Hydra import every plugin that is installed; takes as long as all else together, and is
+            needed only for a choice under `hydra/` that comes with one.
 
     Raises:
         HydraException: `--config-dir` names no folder.
     """
     version.setbase(VERSION_BASE)
-    search_path = create_config_search_path(str(root))
+    search_path = create_config_search_path(str(root)) if plugins else _light_search_path(root, found)
     if config_dir is not None:
         folder = Path(config_dir).absolute()
         if not folder.is_dir():
             raise HydraException(f"--config-dir: there is no folder {folder}")
         search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema", path=None))
     return RecordingLoader(search_path)
+
+
+def _light_search_path(root: Path, found: Sequence[Layer]) -> ConfigSearchPath:
+    """The search path that Hydra and our plugin make together."""
+    search_path = ConfigSearchPathImpl()
+    search_path.append("hydra", HydraSource.PATH)
+    search_path.append("main", str(root))
+    for layer in found[1:]:
+        search_path.append(layer.provider, f"file://{layer.folder}")
+    search_path.append("schema", "structured://")
+    return search_path

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from llm_lab.config import documents
 from llm_lab.config.fault import Origin
 from llm_lab.config.search_path import Layer
-from llm_lab.config.source import LabFileSource
+from llm_lab.config.source import HydraSource, LabFileSource
 
 HYDRA = Origin(scope="hydra", config="hydra")
 
@@ -30,8 +30,8 @@ def collect(
         source = next((item for item in sources if item.is_config(default.config_path)), None)
         if not isinstance(source, LabFileSource):
             continue  # inside a package or a schema: Hydra's own, which `find` answers by itself
-        file, folder = source.file_of(default.config_path), Path(source.path)
-        scope = _scope(folder, layers)
+        file, folder = source.file_of(default.config_path), source.folder
+        scope = "hydra" if isinstance(source, HydraSource) else _scope(folder, layers)
         prefix = default.package or ""
         for path, line in _document_lines(file):
             key = join(prefix, *map(str, path))

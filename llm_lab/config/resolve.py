@@ -12,6 +12,7 @@ from llm_lab.config.nearest import nearest
 from llm_lab.config.types import MISSING
 
 _HOPS = 64
+_LATER = "${paths.run}"  # null until a run directory is opened
 
 
 def plain(config: DictConfig, faults: list[Fault]) -> dict[str, Any]:
@@ -28,6 +29,8 @@ class _Walker:
         """One value of a container, resolved; a fault and MISSING where that cannot be done."""
         if OmegaConf.is_missing(parent, name):
             self.faults.append(Fault(key=key, message="missing value", suggestion=f"set it: `{key}=...`"))
+            return MISSING
+        if parent._get_node(name)._value() == _LATER:  # type: ignore[union-attr]  # noqa: SLF001
             return MISSING
         try:
             found = parent[name]

@@ -1,4 +1,4 @@
-"""The resolvers that our own configs use: `${run_hash:}`, `${sweep_hash:}`, `${run_name:}`, `${verbs_help:}`."""
+"""The resolvers that our own configs use: `${run_hash:}`, `${sweep_hash:}` and `${run_name:}`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ def register() -> None:
     OmegaConf.register_new_resolver("run_hash", _run_hash, replace=True)
     OmegaConf.register_new_resolver("sweep_hash", _sweep_hash, replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
-    OmegaConf.register_new_resolver("verbs_help", _verbs_help, replace=True)
 
 
 def _run_hash(*, _root_: DictConfig) -> str:
@@ -33,12 +32,6 @@ def _run_name(*, _root_: DictConfig) -> str:
     if choice is None:
         return UNNAMED
     return choice if isinstance(choice, str) else "+".join(choice)
-
-
-def _verbs_help() -> str:
-    from llm_lab.config.words import verbs_help
-
-    return verbs_help()
 
 
 def _hydra(root: DictConfig) -> DictConfig:

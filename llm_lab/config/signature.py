@@ -31,7 +31,6 @@ class Signature:
     parameters: dict[str, Parameter]
     open: bool = False
     file: Path | None = None
-    doc: str = ""
 
 
 @cache
@@ -40,7 +39,6 @@ def signature_of(target: str) -> Signature | None:
     found = find(target)
     if found is None:
         return None
-    doc = ast.get_docstring(found.node) or ""
     if isinstance(found.node, ast.ClassDef):
         parameters, is_open = _of_class(found, target)
     else:
@@ -48,7 +46,7 @@ def signature_of(target: str) -> Signature | None:
             1 if "." in target.removeprefix(f"{found.module}.") else 0
         )  # a class method's own first argument
         parameters, is_open = _of_function(found.node, skip=bound)
-    return Signature(parameters=parameters, open=is_open, file=found.file, doc=doc.split("\n\n")[0])
+    return Signature(parameters=parameters, open=is_open, file=found.file)
 
 
 Parameters = tuple[dict[str, Parameter], bool]

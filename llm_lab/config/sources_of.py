@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,27 +112,79 @@ def _text(file: Path) -> str:
 
 
 def _defined(text: str, name: str) -> Definition | None:
-    """The definition at the top level; only its own lines are parsed, the whole file where they do not stand alone."""
+    """The definition at the top level, of a class the head and what its constructor's signature needs.
+
+    Bodies are left out: parsing them would take most of a start.
+    """
     start = re.search(rf"^(?:class|def|async def) {re.escape(name)}\b", text, re.MULTILINE)
     if start is None:
         return None
-    first = start.start()
-    while (before := text.rfind("\n", 0, max(first - 1, 0))) != first - 1 and text[before + 1] == "@":
-        first = before + 1
-    end = re.compile(r"^[^\s#)\]}@]", re.MULTILINE).search(text, start.end())
+    if text[start.start()] != "c":
+        return _parsed(_head(text, start.start()))
+    end = _BLOCK_END.search(text, start.end())
+    body = text[start.start() : end.start() if end else len(text)]
+    decorators = _decorators(text, start.start())
+    if "dataclass" in decorators:
+        return _parsed(decorators + body) or _from_module(text, name)
+    made = re.search(r"^    def __init__\b", body, re.MULTILINE)
+    inside = f"\n{_head(body, made.start())}" if made else " pass"
+    return _parsed(_head(text, start.start()).removesuffix(" pass") + inside) or _from_module(text, name)
+
+
+_BLOCK_END = re.compile(r"^[^\s#)\]}]", re.MULTILINE)
+_HEAD_END = re.compile(r":[ \t]*(?:#[^\n]*)?$", re.MULTILINE)
+
+
+def _head(text: str, start: int) -> str:
+    """A `class` or `def` up to the colon that ends its head, with a body that does nothing."""
+    for end in _HEAD_END.finditer(text, start):
+        head = text[start : end.start() + 1] + " pass"
+        if _parses(head.lstrip()):
+            return head
+    return ""
+
+
+def _parses(source: str) -> bool:
     try:
-        body = ast.parse(text[first : end.start() if end else len(text)]).body
+        ast.parse(source)
     except SyntaxError:
-        body = _module_body(text)
+        return False
+    return True
+
+
+def _decorators(text: str, start: int) -> str:
+    """The lines of decorators above a definition."""
+    first = start
+    while (before := text.rfind("\n", 0, max(first - 1, 0)) + 1) < first and text[before] == "@":
+        first = before
+    return text[first:start]
+
+
+def _parsed(source: str) -> Definition | None:
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return None
+    return next((item for item in body if isinstance(item, Definition)), None)
+
+
+def _from_module(text: str, name: str) -> Definition | None:
+    """The definition from a parse of the whole file, where its own lines do not stand alone."""
+    try:
+        body = ast.parse(text).body
+    except SyntaxError:
+        return None
     return next((item for item in body if isinstance(item, Definition) and item.name == name), None)
 
 
-@cache
-def _module_body(text: str) -> list[ast.stmt]:
-    try:
-        return ast.parse(text).body
-    except SyntaxError:
-        return []
+def whole(target: str) -> Definition | None:
+    """The definition with its body and docstring: slower than `find`, for what is written, not checked."""
+    found = find(target)
+    name = target.rpartition(".")[2]
+    return None if found is None else _from_module(_text(found.file), name)
+
+
+_IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 
 def _imported(module: str, file: Path, name: str) -> Iterator[str]:
@@ -140,27 +193,22 @@ def _imported(module: str, file: Path, name: str) -> Iterator[str]:
     if name not in text:
         return
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in _statements(_module_body(text)):
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    yield f"{_absolute(node, package)}.{alias.name}"
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
-            if any(isinstance(target, ast.Name) and target.id == name for target in node.targets):
-                yield f"{module}.{node.value.id}"
+    for source, names in _IMPORT.findall(text):
+        if name in names:
+            for item in re.sub(r"#[^\n]*", "", names).strip("()").split(","):
+                original, *alias = item.split(" as ")
+                if (alias or [original])[0].strip() == name:
+                    yield f"{_absolute(source, package)}.{original.strip()}"
+    if alias_of := re.search(rf"^{re.escape(name)}[ \t]*=[ \t]*(\w+)[ \t]*$", text, re.MULTILINE):
+        yield f"{module}.{alias_of[1]}"
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    for node in body:
-        yield node
-        if isinstance(node, ast.If | ast.Try):
-            yield from _statements(node.body)
-            yield from _statements(node.orelse)
-
-
-def _absolute(node: ast.ImportFrom, package: str) -> str:
-    if node.level == 0:
-        return str(node.module)
+def _absolute(source: str, package: str) -> str:
+    """The module that `from source import` names inside `package`."""
+    name = source.lstrip(".")
+    level = len(source) - len(name)
+    if level == 0:
+        return name
     parts = package.split(".")
-    parents = parts[: len(parts) - node.level + 1]
-    return ".".join([*parents, node.module] if node.module else parents)
+    parents = parts[: len(parts) - level + 1]
+    return ".".join([*parents, name] if name else parents)

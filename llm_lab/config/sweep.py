@@ -16,7 +16,7 @@ from omegaconf import OmegaConf, open_dict
 from llm_lab.config.compose import Composed, compose
 from llm_lab.config.fault import Fault
 from llm_lab.config.loader import open_loader
-from llm_lab.config.search_path import conf_root
+from llm_lab.config.search_path import conf_root, layers
 
 JOBS_CHECKED = 32  # up to so many jobs each is composed and checked; beyond, each value of each word once
 
@@ -39,7 +39,8 @@ def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan
     first = compose([] if multirun else words, **places)
     if not multirun and not _is_multirun(first):
         return Plan(jobs=[first], overrides=first.overrides)
-    loader = open_loader(places.get("root") or conf_root(), config_dir=places.get("config_dir"))
+    root = places.get("root") or conf_root()
+    loader = open_loader(root, layers(root=root, cwd=places.get("cwd")), config_dir=places.get("config_dir"))
     overrides, faults = _parsed(words, OverridesParser.create(config_loader=loader))
     base = compose([str(item.input_line) for item in overrides if not item.is_sweep_override()], **places)
     from_file = OmegaConf.select(base.config, "hydra.sweeper.params") or {}

@@ -55,6 +55,7 @@ VERBS: dict[str, Verb] = {
     ),
     "resume": Verb(help="go on with a run that was interrupted", positionals=("RUN",)),
 }
+OUTSIDE = ("experiment", "debug", "size", "ablate")  # groups outside the root's defaults: always with a plus
 DEFAULT = "train"
 EMPTY = "list"
 

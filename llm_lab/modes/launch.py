@@ -16,22 +16,19 @@ if TYPE_CHECKING:
 
     from llm_lab.config.sweep import Plan
 
-HELP = "hydra/help=llm_lab"
-
 
 def launch(words: Words) -> int:
     """Check the words and run them through Hydra; returns 0, and raises what went wrong."""
     if "--shell-completion" in words.hydra_flags:
         return _complete(words)
-    overrides = list(words.overrides)
-    if overrides or words.config_name or words.config_dir or not words.help:
-        found = checked(words, deep=not (words.help or words.informs))
-        overrides = found.overrides
-    if words.help and not any("hydra/help" in word or "hydra.help" in word for word in overrides):
-        overrides.append(HELP)
-    gc.enable()
+    if words.hydra_flags == ("--help",) and not words.overrides:
+        from llm_lab.modes.help import main
+
+        return main()
+    found = checked(words, deep=not (words.help or words.informs))
     gc.freeze()
-    _hydra([*words.hydra_flags, *overrides], words.config_name)
+    gc.enable()
+    _hydra([*words.hydra_flags, *found.overrides], words.config_name)
     return 0
 
 
