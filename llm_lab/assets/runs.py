@@ -50,7 +50,7 @@ def _by_place(uri: RunUri) -> Path:
 
 
 def _by_experiment(uri: RunUri) -> Path:
-    from llm_lab.config import run_hash_of
+    from llm_lab.config.run_hash import run_hash_of
 
     debug = [f"+debug={os.environ[_DEBUG]}"] if os.environ.get(_DEBUG) else []
     words = [f"+experiment={uri.experiment}", *debug, *uri.overrides]

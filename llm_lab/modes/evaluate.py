@@ -10,11 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 
 from llm_lab.config import build
+from llm_lab.config.words import Words
 from llm_lab.data.module import DataModule
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.modes.run import MODEL, stored_config
 from llm_lab.modes.train import build_task
 from llm_lab.modes.trainer import precision_of, use_processor
+from llm_lab.tracking import print_summary
 from llm_lab.tracking.files import write_json
 
 
@@ -76,3 +78,10 @@ def _keep(directory: Path, overrides: list[str], metrics: dict[str, Any]) -> Non
     folder.mkdir(exist_ok=True)
     name = time.strftime("%Y-%m-%d_%H-%M-%S")
     write_json(folder / f"{name}.json", {"words": overrides, "metrics": metrics})
+
+
+def main(words: Words) -> int:
+    """`llm_lab evaluate RUN [key=value ...]`."""
+    metrics = evaluate(Path(words.positionals[0]), list(words.overrides))
+    print_summary(metrics)
+    return 0

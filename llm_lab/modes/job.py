@@ -11,7 +11,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from llm_lab.config import check, compose, run_hash_of
+from llm_lab.config.check import check
+from llm_lab.config.compose import compose
+from llm_lab.config.run_hash import run_hash_of
 from llm_lab.modes.run import read_state
 
 log = logging.getLogger(__name__)

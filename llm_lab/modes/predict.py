@@ -15,7 +15,8 @@ import torch
 
 from llm_lab.config.secrets import escape_cell
 from llm_lab.data.predict_input import read_rows
-from llm_lab.errors import RunError
+from llm_lab.config.words import Words
+from llm_lab.errors import ConfigError, RunError
 from llm_lab.modes.run import MODEL
 
 Row = dict[str, Any]
@@ -148,3 +149,13 @@ def _opened(output: str) -> Iterator[TextIO]:
     with temporary.open("w", encoding="utf-8", newline="") as stream:
         yield stream
     temporary.replace(target)
+
+
+def main(words: Words) -> int:
+    """`llm_lab predict RUN --input FILE|- [--output FILE] [--column NAME]`."""
+    source = words.flags.get("input")
+    if source is None:
+        raise ConfigError("predict needs --input FILE (CSV, TSV, JSONL or text; - is standard input)")
+    output, column = str(words.flags.get("output", "-")), words.flags.get("column")
+    folder = Path(words.positionals[0])
+    return predict(folder, source=str(source), output=output, column=str(column) if column else None)

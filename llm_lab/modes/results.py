@@ -11,70 +11,75 @@ from pytorch_lightning import Trainer
 from llm_lab.baselines.evaluate import evaluate_baselines
 from llm_lab.config.secrets import storable
 from llm_lab.data.module import DataModule
-from llm_lab.data.spec import DataSpec
 from llm_lab.modes.run import CONFIG, Run
 from llm_lab.tasks.task import Task
-from llm_lab.tracking import (
-    describe,
-    locations,
-    manifest,
-    print_summary,
-    publish,
-    read_history,
-    write_model_card,
-    write_report,
-)
-from llm_lab.tracking.files import write_text
+from llm_lab.tracking.evidence import manifest
+from llm_lab.tracking.files import write_json, write_text
+from llm_lab.tracking.history import read_history
 from llm_lab.tracking.ledger import Ledger
+from llm_lab.tracking.model_card import write_model_card
+from llm_lab.tracking.report import HTML, METRICS, flat_metrics, write_report
+from llm_lab.tracking.summary import print_summary
+from llm_lab.tracking.trackers import describe, locations, publish
 
 Metrics = dict[str, Any]
 
 
-def begin(run: Run, data: DataModule, spec: DataSpec) -> None:
+def begin(run: Run, data: DataModule) -> None:
     """Store the resolved config, the evidence and the rejected rows; tell the trackers."""
     stored = storable(run.config)
     write_text(run.directory / CONFIG, OmegaConf.to_yaml(OmegaConf.create(stored)))
-    run.note(evidence=manifest(run.config, fingerprint=spec.fingerprint, words=run.state.get("words", ())))
+    words = run.state.get("words", ())
+    run.note(evidence=manifest(run.config, fingerprint=data.spec.fingerprint, words=words))
     if data.rejected is not None:
-        shutil.copyfile(data.rejected, run.directory / "rejected.jsonl")
+        shutil.copyfile(data.rejected, run.directory / data.rejected.name)
     describe(run.loggers, config=stored, manifest=run.state["evidence"])
 
 
 def finish(
     run: Run, *, trainer: Trainer, task: Task, data: DataModule, ledger: Ledger, metrics: Metrics
 ) -> Metrics:
-    """Measure the baselines, write metrics and report, publish them, and print the table."""
-    mode, spec = run.config.mode, data.spec
-    if mode.baseline and task.predictions:
-        with ledger.phase("baseline"):
-            metrics |= evaluate_baselines(
-                run.config.baseline, data=data, spec=spec, metrics=run.config.task.metrics
-            )
-    metrics |= ledger.figures() | {
+    """Measure the baselines, write metrics and report, publish them, print the table; return the flat metrics."""
+    baselines = _baselines(run, task, data, ledger)
+    facts = {
         "run/steps": trainer.global_step,
         "run/epochs": trainer.current_epoch,
         "run/world_size": trainer.world_size,
         "run/strategy": type(trainer.strategy).__name__,
         "run/precision": str(trainer.precision),
     }
-    history = read_history(run.directory / "history.jsonl")
     stored = storable(run.config)
-    write_report(
-        run.directory,
-        config=stored,
-        metrics=metrics,
-        history=history,
-        predictions=task.predictions,
-        rows=data.rows,
-        spec=spec,
-        manifest=run.state["evidence"],
-        pages=mode.report,
-    )
-    write_model_card(run.model, config=stored, metrics=metrics, spec=spec)
-    publish(run.loggers, metrics=metrics, report=run.directory / "report.html")
-    print_summary(
-        metrics,
-        expected=stored.get("expected"),
-        places={"model": run.model, "report": run.directory / "report.html"} | locations(run.loggers),
-    )
-    return metrics
+    evidence: dict[str, Any] = {
+        "metrics": metrics | facts,
+        "spec": data.spec,
+        "predictions": task.predictions or None,
+        "baselines": baselines,
+        "ledger": ledger.figures(),
+    }
+    flat = flat_metrics(**evidence)
+    if run.config.mode.report:
+        history = read_history(run.directory / "history.jsonl")
+        rows = data.rows("test")
+        write_report(
+            run.directory, config=stored, history=history, rows=rows, manifest=run.state["evidence"], **evidence
+        )
+        write_model_card(run.model, config=stored, metrics=flat, spec=data.spec)
+    write_json(run.directory / METRICS, flat)
+    publish(run.loggers, metrics=flat, report=run.directory / HTML)
+    _print(run, flat, stored)
+    return flat
+
+
+def _baselines(run: Run, task: Task, data: DataModule, ledger: Ledger) -> dict[str, float]:
+    """Measure the simple things on the rows that the model was tested on."""
+    if not (run.config.mode.baseline and run.config.baseline and task.predictions):
+        return {}
+    with ledger.phase("baseline"):
+        nodes, metrics = run.config.baseline, run.config.task.metrics
+        return evaluate_baselines(nodes, data=data, spec=data.spec, metrics=metrics)
+
+
+def _print(run: Run, metrics: Metrics, stored: dict[str, Any]) -> None:
+    report = {"report": run.directory / HTML} if run.config.mode.report else {}
+    places = {"model": run.model, **report, **locations(run.loggers)}
+    print_summary(metrics, expected=stored.get("expected"), places=places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from llm_lab.config.words import Words
 from llm_lab.modes.run import read_state, stored_config
 
 
@@ -22,3 +23,8 @@ def resume(directory: Path) -> int:
     facts = {key: state[key] for key in ("name", "hash", "words") if key in state}
     train(config, directory, facts=facts)
     return 0
+
+
+def main(words: Words) -> int:
+    """`llm_lab resume RUN`."""
+    return resume(Path(words.positionals[0]))

@@ -39,8 +39,8 @@ def train(config: DictConfig, directory: Path, *, facts: dict[str, Any]) -> Metr
             data = build(config.data, expected=DataModule, key="data")
             spec = data.prepare()
         task = build_task(config, spec)
-        trainer = attach(run, task, ledger)
-        begin(run, data, spec)
+        trainer = attach(run, spec, ledger)
+        begin(run, data)
         trainer.fit(task, data, ckpt_path=resume_point(directory), weights_only=True)
         metrics = _test(run, trainer, task, data)
         task.save_artifact(run.model)
@@ -60,12 +60,16 @@ def build_task(config: DictConfig, spec: DataSpec) -> Task:
     )
 
 
-def attach(run: Run, task: Task, ledger: Ledger) -> Trainer:
-    """Build the trackers, the callbacks and the Trainer of a run."""
+def attach(run: Run, spec: DataSpec, ledger: Ledger) -> Trainer:
+    """Build the trackers, the callbacks and the Trainer of a run.
+
+    Without a validation split there is nothing to monitor: what watches ``val/...`` stays away.
+    """
     run.loggers = list(build_all(run.config.logger, expected=Logger, key="logger").values())
     callbacks = [*build_all(run.config.callbacks, expected=Callback, key="callbacks").values()]
-    callbacks += [History(path=run.directory / "history.jsonl"), ledger]
-    return build_trainer(run, callbacks)
+    if not spec.sizes.get("val"):
+        callbacks = [one for one in callbacks if not str(getattr(one, "monitor", "")).startswith("val/")]
+    return build_trainer(run, [*callbacks, History(path=run.directory / "history.jsonl"), ledger])
 
 
 def _test(run: Run, trainer: Trainer, task: Task, data: DataModule) -> Metrics:
