@@ -54,6 +54,8 @@ class Web:
         self.requests: list[tuple[str, str | None]] = []  # path and Range of every GET
         self.cut_after: int | None = None  # bytes of the next answer before the connection breaks
         self.ranges = True
+        self.gate = threading.Event()  # every answer waits for it
+        self.gate.set()
         web = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -70,6 +72,7 @@ class Web:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         wanted = handler.headers.get("Range")
         self.requests.append((handler.path, wanted))
+        self.gate.wait(timeout=30)
         content = self.contents.get(handler.path)
         if content is None:
             handler.send_error(404)

@@ -19,35 +19,50 @@ from .conftest import Web, put_wheel, sha256, zipped
 RESOLVE = "import sys; from llm_lab.assets import resolve; print(resolve(sys.argv[1]))"
 
 
-def start(uri: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", RESOLVE, uri], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
 def test_two_processes_fetch_once(web: Web) -> None:
-    address, _, fragment = web.put("/big.zip", zipped({"a/rows": os.urandom(3_000_000)})).partition("#")
-    both = [start(f"{address}!/a/rows#{fragment}") for _ in range(2)]
-    answers = {process.communicate(timeout=60)[0] for process in both}
+    address, _, fragment = web.put("/big.zip", zipped({"a/rows": os.urandom(300_000)})).partition("#")
+    command = [sys.executable, "-c", RESOLVE, f"{address}!/a/rows#{fragment}"]
+    web.gate.clear()  # the download stands still until the other process has met the lock
+    reader, writer = os.pipe()
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writer, text=True) for _ in range(2)]
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        assert any("waiting for another process that fetches" in line for line in told)
+        web.gate.set()
+        answers = {process.communicate(timeout=60)[0] for process in both}
     assert [process.returncode for process in both] == [0, 0]
     assert len(answers) == 1
-    assert Path(answers.pop().strip()).stat().st_size == 3_000_000
+    assert Path(answers.pop().strip()).stat().st_size == 300_000
     assert len(web.requests) == 1
 
 
-def test_a_process_killed_in_the_middle_leaves_nothing_that_is_trusted(web: Web, tmp_path: Path) -> None:
+KILLED = """
+import os, signal, sys
+from contextlib import contextmanager
+from llm_lab.assets import fetch, resolve
+
+@contextmanager
+def fatal(*words, **facts):
+    received = 0
+    def advance(count):
+        nonlocal received
+        received += count
+        if received > 500_000:
+            os.kill(os.getpid(), signal.SIGKILL)
+    yield advance
+
+fetch.progress, fetch._CHUNK = fatal, 1000
+resolve(sys.argv[1])
+"""
+
+
+def test_a_download_killed_in_the_middle_is_continued(web: Web) -> None:
     content = os.urandom(1_000_000)
     uri = web.put("/file", content)
-    # the process kills itself, as `kill -9` would, in the middle of writing what it received
-    murder = (
-        "import os, signal, sys\nfrom llm_lab.assets import fetch, resolve\n"
-        "from contextlib import contextmanager\n"
-        "@contextmanager\ndef fatal(*a, **k):\n    yield lambda n: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "fetch.progress = fatal\nfetch._CHUNK = 1000\nresolve(sys.argv[1])"
-    )
-    killed = subprocess.run([sys.executable, "-c", murder, uri], capture_output=True, check=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED, uri], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert resolve(uri).read_bytes() == content
+    assert int(web.requests[-1][1].removeprefix("bytes=")[:-1]) > 400_000
 
 
 @pytest.mark.parametrize("damage", [b"short", None])
