@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import fsspec
 import pytest
 
-import llm_lab.config
 from llm_lab.assets import fingerprint, resolve
 from llm_lab.errors import AssetError
 
@@ -111,7 +111,7 @@ def trainer(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (runs.parent / "llm_lab").mkdir()
     (runs.parent / "llm_lab" / "__init__.py").touch()
     (runs.parent / "llm_lab" / "__main__.py").write_text(TRAINER)
-    monkeypatch.setattr(llm_lab.config, "run_hash_of", lambda words: "f00f00", raising=False)
+    monkeypatch.setattr(import_module("llm_lab.config.run_hash"), "run_hash_of", lambda words: "f00f00")
     return runs / "made"
 
 
