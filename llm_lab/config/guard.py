@@ -26,7 +26,7 @@ def hydra_faults(config: DictConfig, origins: Mapping[str, Origin]) -> list[Faul
     faults = [*_targets(config, origins)]
     if HYDRA in config:
         found = [*findings(config.hydra), *_swept(config)]
-        faults += [Fault(key=key, message=message, where=_where(origins, key)) for key, message in found]
+        faults += [Fault(key=key, message=message, where=place(origins, key)) for key, message in found]
     return list(dict.fromkeys([*faults, *pack_faults(origins)]))
 
 
@@ -35,7 +35,7 @@ def _targets(config: DictConfig, origins: Mapping[str, Origin]) -> Iterator[Faul
     for item in Walk(names=(TARGET, *REFUSED), skip=HYDRA).items(config):
         if item.name in REFUSED:
             message = "is not allowed (a config says what is built, not how)"
-            yield Fault(key=item.key, message=message, where=_where(origins, item.key))
+            yield Fault(key=item.key, message=message, where=place(origins, item.key))
         elif item.name == TARGET:
             yield from _target(item, origins)
 
@@ -48,7 +48,7 @@ def _target(item: Item, origins: Mapping[str, Origin]) -> Iterator[Fault]:
             yield Fault(
                 key=item.key,
                 message=error.message,
-                where=_where(origins, item.key),
+                where=place(origins, item.key),
                 suggestion=error.suggestion,
             )
         except ConfigError as error:
@@ -63,6 +63,7 @@ def _swept(config: DictConfig) -> Iterator[tuple[str, str]]:
             yield item.key, "is not allowed (Hydra's own configuration cannot be swept)"
 
 
-def _where(origins: Mapping[str, Origin], key: str) -> str:
+def place(origins: Mapping[str, Origin], key: str) -> str:
+    """Return where a key was written, for a fault; nothing where Hydra itself set it."""
     origin = find(origins, key)
     return "" if origin.scope == HYDRA else str(origin)

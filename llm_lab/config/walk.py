@@ -18,10 +18,11 @@ _ALONE = re.compile(r"\$\{.*\}", re.DOTALL)  # may resolve to a mapping; in the 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One value: its dotted key, its last name, its text as written, and what it resolves to."""
+    """One value: its dotted key and last name, its holder, its text as written, and what that resolves to."""
 
     key: str
     name: str
+    holder: Container
     raw: Any
     value: Any
 
@@ -60,9 +61,10 @@ class Walk:
             child = node._get_node(name)  # noqa: SLF001 - the public way resolves
             raw = child._value() if child is not None else None  # type: ignore[union-attr]  # noqa: SLF001
             value = self._resolve(node, name, raw)
-            item = Item(key=f"{key}.{name}" if key else str(name), name=str(name), raw=raw, value=value)
+            inner = f"{key}.{name}" if key else str(name)
+            item = Item(key=inner, name=str(name), holder=node, raw=raw, value=value)
             yield item
-            yield from self._items(value, item.key, (*above, id(node)), hops + item.interpolated)
+            yield from self._items(value, inner, (*above, id(node)), hops + item.interpolated)
 
     def _resolve(self, node: Container, name: Any, raw: Any) -> Any:
         passed = self.names is not None and name not in self.names and isinstance(raw, str)
