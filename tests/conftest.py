@@ -54,10 +54,8 @@ batch_size: 8
 """,
     "conf/model/toy.yaml": """# One layer, for tests.
 defaults: [bert_tiny]
-hidden_size: 16
-num_hidden_layers: 1
-num_attention_heads: 2
-intermediate_size: 32
+sizes: {hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 32}
+tokenizer: {vocab_size: 400}
 """,
     "conf/experiment/toy.yaml": """# @package _global_
 # A toy.

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
+from rich.console import Console
 
 from llm_lab.config import build
 from llm_lab.config.words import Words
@@ -16,8 +17,8 @@ from llm_lab.errors import ConfigError, RunError
 from llm_lab.modes.run import MODEL, stored_config
 from llm_lab.modes.train import build_task
 from llm_lab.modes.trainer import precision_of, use_processor
-from llm_lab.tracking import print_summary
 from llm_lab.tracking.files import write_json
+from llm_lab.tracking.summary import summary_table
 
 
 def evaluate(directory: Path, overrides: list[str]) -> dict[str, Any]:
@@ -83,5 +84,5 @@ def _keep(directory: Path, overrides: list[str], metrics: dict[str, Any]) -> Non
 def main(words: Words) -> int:
     """`llm_lab evaluate RUN [key=value ...]`."""
     metrics = evaluate(Path(words.positionals[0]), list(words.overrides))
-    print_summary(metrics)
+    Console().print(summary_table(metrics, {}))
     return 0

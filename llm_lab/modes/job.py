@@ -28,6 +28,7 @@ def job(hydra_config: DictConfig) -> float | None:
     Returns:
         The expected metric, else the monitored one, for sweepers that optimise.
     """
+    logging.captureWarnings(capture=True)  # to the run's log file
     context = HydraConfig.get()
     words = list(context.overrides.task)
     directory = Path(context.runtime.output_dir)

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
+from rich.console import Console
 
 from llm_lab.baselines.evaluate import evaluate_baselines
 from llm_lab.config.secrets import storable
@@ -17,9 +18,9 @@ from llm_lab.tracking.evidence import manifest
 from llm_lab.tracking.files import write_json, write_text
 from llm_lab.tracking.history import read_history
 from llm_lab.tracking.ledger import Ledger
-from llm_lab.tracking.model_card import write_model_card
 from llm_lab.tracking.report import HTML, METRICS, flat_metrics, write_report
-from llm_lab.tracking.summary import print_summary
+from llm_lab.tracking.scores import arrays
+from llm_lab.tracking.summary import places_table, summary_table
 from llm_lab.tracking.trackers import describe, locations, publish
 
 Metrics = dict[str, Any]
@@ -56,17 +57,17 @@ def finish(
         "baselines": baselines,
         "ledger": ledger.figures(),
     }
-    flat = flat_metrics(**evidence)
+    found = arrays(task.predictions) if task.predictions else None
+    flat = flat_metrics(**evidence | {"predictions": found})
     if run.config.mode.report:
         history = read_history(run.directory / "history.jsonl")
         rows = data.rows("test")
         write_report(
             run.directory, config=stored, history=history, rows=rows, manifest=run.state["evidence"], **evidence
         )
-        write_model_card(run.model, config=stored, metrics=flat, spec=data.spec)
     write_json(run.directory / METRICS, flat)
     publish(run.loggers, metrics=flat, report=run.directory / HTML)
-    _print(run, flat, stored)
+    _print(run, flat, baselines, stored)
     return flat
 
 
@@ -79,7 +80,8 @@ def _baselines(run: Run, task: Task, data: DataModule, ledger: Ledger) -> dict[s
         return evaluate_baselines(nodes, data=data, spec=data.spec, metrics=metrics)
 
 
-def _print(run: Run, metrics: Metrics, stored: dict[str, Any]) -> None:
-    report = {"report": run.directory / HTML} if run.config.mode.report else {}
-    places = {"model": run.model, **report, **locations(run.loggers)}
-    print_summary(metrics, expected=stored.get("expected"), places=places)
+def _print(run: Run, metrics: Metrics, baselines: dict[str, float], stored: dict[str, Any]) -> None:
+    places = {"model": run.model} | ({"report": run.directory / HTML} if run.config.mode.report else {})
+    console = Console()
+    console.print(summary_table(metrics, baselines, stored.get("expected")))
+    console.print(places_table({**places, **locations(run.loggers)}))
