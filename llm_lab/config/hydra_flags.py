@@ -13,7 +13,7 @@ from llm_lab.config.nearest import did_you_mean
 from llm_lab.errors import ConfigError
 
 _SWITCHES = ("help", "hydra_help", "resolve", "run", "multirun", "shell_completion")
-_VALUES = ("cfg", "package", "config_path", "config_name", "config_dir", "info")
+_VALUES = ("cfg", "package", "config_name", "config_dir", "info")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,11 @@ def read(words: Sequence[str], *, own: Sequence[str] = ()) -> HydraFlags:
         raise ConfigError("`--resolve` goes with `--cfg` or `--help`")
     if sum(map(bool, (args.run, args.multirun, args.cfg, args.info, args.shell_completion))) > 1:
         raise ConfigError("only one of --run, --multirun, --cfg, --info and --shell-completion can be given")
+    if args.config_path is not None:
+        raise ConfigError(
+            "`--config-path` would put other configs in the place of ours, past the check; "
+            "`--config-dir DIR` adds configs, and LLM_LAB_CONF=DIR names another root"
+        )
     flags = _spelled(args)
     informs = bool(args.cfg or args.info or args.hydra_help or args.shell_completion)
     return HydraFlags(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository, IConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.core_plugins import basic_launcher, basic_sweeper  # noqa: F401 - they store their configs
 from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
@@ -16,9 +16,9 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.default_element import ConfigDefault, GroupDefault, InputDefault, ResultDefault
-from hydra.core.plugins import Plugins
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.types import RunMode
@@ -28,6 +28,7 @@ from llm_lab.config.documents import DocumentError
 from llm_lab.config.documents import read as read_document
 from llm_lab.config.fault import Fault, Origin
 from llm_lab.config.nearest import did_you_mean
+from llm_lab.config.pack_rules import searchpath_faults
 from llm_lab.config.search_path import Layer
 from llm_lab.config.source import HydraSource, LabFileSource
 
@@ -184,8 +185,8 @@ def defaults_line(file: Path, group: str, choice: str = "") -> str:
 class RecordingLoader(ConfigLoaderImpl):
     """Hydra's loader over a tolerant repository, that remembers the defaults list it composed."""
 
-    def __init__(self, config_search_path: ConfigSearchPath) -> None:
-        self.config_search_path = config_search_path
+    def __init__(self, config_search_path: ConfigSearchPath, root: Path) -> None:
+        self.config_search_path, self.root = config_search_path, root
         self.repository: TolerantRepository = TolerantRepository(config_search_path)
         self.defaults: list[ResultDefault] = []
         self.sources: list[ConfigSource] = list(self.repository.get_sources())
@@ -195,6 +196,16 @@ class RecordingLoader(ConfigLoaderImpl):
     ) -> DictConfig:
         self.defaults, self.sources = list(defaults), list(repo.get_sources())
         return super()._compose_config_from_defaults_list(defaults, repo)
+
+    def _process_config_searchpath(
+        self, config_name: str | None, parsed_overrides: list[Override], repo: CachingConfigRepository
+    ) -> None:
+        """Hydra imports a `pkg://` entry at once, so only our root and the command line may name entries."""
+        faults = (
+            [] if config_name is None else searchpath_faults(file_of(self.sources, config_name), self.root)
+        )
+        self.repository.faults += [item for item in faults if item not in self.repository.faults]
+        super()._process_config_searchpath(None if faults else config_name, parsed_overrides, repo)
 
     def compose(self, config_name: str, words: list[str], run_mode: RunMode = RunMode.RUN) -> DictConfig:
         """Compose the groups that the words choose; raises HydraException at the first fault Hydra finds."""
@@ -227,7 +238,7 @@ def open_loader(
         if not folder.is_dir():
             raise HydraException(f"--config-dir: there is no folder {folder}")
         search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema", path=None))
-    return RecordingLoader(search_path)
+    return RecordingLoader(search_path, root)
 
 
 def _light_search_path(root: Path, found: Sequence[Layer]) -> ConfigSearchPath:

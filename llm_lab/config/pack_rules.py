@@ -16,6 +16,7 @@ from llm_lab.config.search_path import ROOT_CONFIG
 MAY_SET = ("hydra.run", "hydra.sweep", "hydra.sweeper", "hydra.launcher", "hydra.job.name")
 EXPERIMENTS = ("experiment/", "debug/", "size/", "ablate/")
 SEARCH_PATH = "hydra.searchpath"
+_SEARCH_PATH_MESSAGE = "may be set on the command line only"
 SWEEP_PARAMETERS = "hydra.sweeper.params"
 LAUNCHER = "hydra.launcher"
 # Of a launcher a pack sets sizes and names; the rest runs commands, or joins a cluster of somebody's.
@@ -44,6 +45,18 @@ def pack_faults(origins: Mapping[str, Origin]) -> Iterator[Fault]:
         yield from _file_faults(file, origins)
 
 
+def searchpath_faults(file: Path | None, root: Path) -> list[Fault]:
+    """Return a fault where a root config that is not ours, chosen by `--config-name`, adds search paths."""
+    if file is None or file.is_relative_to(root):
+        return []
+    document = documents.read(file)
+    hydra = document.data.get("hydra") if isinstance(document.data, dict) else None
+    if not isinstance(hydra, dict) or "searchpath" not in hydra:
+        return []
+    where = str(Origin(file=file, line=document.lines.get(("hydra", "searchpath"))))
+    return [Fault(key=SEARCH_PATH, message=_SEARCH_PATH_MESSAGE, where=where)]
+
+
 def is_guest(origin: Origin) -> bool:
     """Whether a value comes from an experiment, a pack, the user's `conf/` or a folder added on the way."""
     return origin.scope not in ("ours", "hydra", "word") or origin.config.startswith(EXPERIMENTS)
@@ -55,7 +68,7 @@ def _refusal(key: str, origin: Origin) -> str:
         return ""
     if _below(key, SEARCH_PATH):
         ours = origin.scope in ("word", "hydra") or (origin.scope == "ours" and origin.config == ROOT_CONFIG)
-        return "" if ours else "may be set on the command line only"
+        return "" if ours else _SEARCH_PATH_MESSAGE
     if not is_guest(origin):
         return ""
     if not any(_below(key, name) or _below(name, key) for name in MAY_SET):
