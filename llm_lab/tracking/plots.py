@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 
 from llm_lab.tracking.formats import metric_name, one_line
@@ -24,6 +25,7 @@ CYCLE = (ACCENT, SECOND, THIRD, FOURTH, "#c75b7a", "#7a8794")
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "llm_lab",
+    "savefig.transparent": True,
     "text.parse_math": False,
     "font.size": 10,
     "axes.edgecolor": LINE,
@@ -50,12 +52,26 @@ MANY = 20  # classes from which on a confusion matrix has no numbers in its cell
 LONG = 40  # points from which on a curve is also drawn smoothed
 NAME = 26  # characters of a class name on an axis
 
+CROWD = 120  # classes from which on a confusion matrix has no names at its axes
 Point = tuple[float, float]
+Args = ParamSpec("Args")
 
 
+def styled(draw: Callable[Args, str]) -> Callable[Args, str]:
+    """Draw in the report's style: matplotlib looks it up when a text or a legend is made."""
+
+    @wraps(draw)
+    def drawn(*args: Args.args, **kwargs: Args.kwargs) -> str:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+@styled
 def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
     """Plot named (step, value) curves; a long one faintly, with its running mean on top."""
-    figure, axes = _figure(5.4, 3.0)
+    figure, axes = _figure(4.4, 2.9)
     for name, points in series.items():
         steps, values = np.asarray(points, dtype=float).T
         (drawn,) = axes.plot(steps, values, marker="" if len(points) > MANY else "o", markersize=4)
@@ -68,31 +84,32 @@ def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
     return _svg(figure, title)
 
 
+@styled
 def confusion(counts: Array, names: Sequence[str]) -> str:
-    """Plot the shares of each actual class over the predicted ones; counts in the cells of small matrices."""
+    """Plot shares of each actual class, right ones blue and wrong ones orange; counts where there is room."""
     many = len(names) > MANY
-    side = 1.9 + (0.165 if many else max(0.42, 3.0 / len(names))) * len(names)
-    figure, axes = _figure(side + 1.2, side)
+    cell = 0.125 if many else min(1.1, max(0.42, 3.5 / len(names)))
+    figure, axes = _figure(2.2 + cell * len(names), 1.8 + cell * len(names))
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    axes.imshow(shares, cmap=_fading(ACCENT), vmin=0, vmax=1, interpolation="nearest")
-    labels = [_name(name) for name in names]
-    points = 6.5 if many else 9.0
-    axes.set_xticks(range(len(names)), labels, rotation=90 if len(names) > FEW else 0, fontsize=points)
-    axes.set_yticks(range(len(names)), labels, fontsize=points)
+    diagonal = np.eye(len(names), dtype=bool)
+    for colour, shown in ((ACCENT, diagonal), (SECOND, ~diagonal)):
+        part = np.ma.masked_where(~shown, shares)
+        axes.imshow(part, cmap=_fading(colour), norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
+    _name_classes(axes, names)
     axes.set(xlabel="predicted", ylabel="actual")
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if not many:
-        _write_cells(axes, counts, shares, 8.0 if len(names) > 8 else 11.0)  # noqa: PLR2004
+        _write_cells(axes, counts, shares, 8.0 if len(names) > 2 * FEW else 11.0)
     return _svg(figure, "confusion")
 
 
+@styled
 def reliability(bins: Sequence[Bin]) -> str:
     """Plot accuracy over confidence, with the number of rows in each bin below."""
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
-    with mpl.rc_context(STYLE):
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     confident, accurate = [one.confidence for one in bins], [one.accuracy for one in bins]
     low = min(0.5, *(np.floor(10 * value) / 10 for value in (*confident, *accurate)))
     above.plot([low, 1], [low, 1], color=SOFT, linestyle=(0, (4, 4)), linewidth=1.2, label="perfect")
@@ -105,16 +122,20 @@ def reliability(bins: Sequence[Bin]) -> str:
     return _svg(figure, "reliability")
 
 
+@styled
 def scatter(predicted: Array, actual: Array) -> str:
     """Plot predicted over actual numbers, with the diagonal."""
     figure, axes = _figure(4.4, 4.2)
-    axes.scatter(actual, predicted, s=9, alpha=0.4, linewidths=0, color=ACCENT, rasterized=len(actual) > 2000)  # noqa: PLR2004
+    axes.scatter(
+        actual, predicted, s=9, alpha=0.4, linewidths=0, color=ACCENT, rasterized=len(actual) > MANY * MANY
+    )
     ends = [float(min(actual.min(), predicted.min())), float(max(actual.max(), predicted.max()))]
     axes.plot(ends, ends, color=SOFT, linestyle=(0, (4, 4)), linewidth=1.2)
     axes.set(xlabel="actual", ylabel="predicted", title="Predicted and actual values")
     return _svg(figure, "scatter")
 
 
+@styled
 def errors(predicted: Array, actual: Array) -> str:
     """Plot how the errors are spread."""
     figure, axes = _figure(4.4, 4.2)
@@ -124,6 +145,7 @@ def errors(predicted: Array, actual: Array) -> str:
     return _svg(figure, "errors")
 
 
+@styled
 def label_scores(names: Sequence[str], values: Sequence[float]) -> str:
     """Plot F1 by label, the worst at the bottom."""
     order = np.argsort(values)
@@ -137,16 +159,15 @@ def label_scores(names: Sequence[str], values: Sequence[float]) -> str:
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
-    with mpl.rc_context(STYLE):
-        return figure, figure.subplots()
+    return figure, figure.subplots()
 
 
 def _svg(figure: Figure, name: str) -> str:
     """Render; drop the XML head, make ids unique on the page, put the page's colours and fonts in."""
     stream = io.StringIO()
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the page's fonts draw them
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(stream, format="svg", dpi=150, metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     slug = re.sub(r"\W+", "-", name.lower())
     return re.sub(r"<[^>]*>", lambda tag: _page_style(tag[0], slug), text[text.index("<svg") :])
@@ -166,9 +187,18 @@ def _fading(colour: str) -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("fading", [(red, green, blue, 0.04), (red, green, blue, 1.0)])
 
 
+def _name_classes(axes: Axes, names: Sequence[str]) -> None:
+    places, labels = range(len(names)), [_name(name) for name in names]
+    if len(names) > CROWD:
+        places, labels = range(0), []
+    points = 6.0 if len(names) > MANY else 9.0
+    axes.set_xticks(places, labels, rotation=90 if len(names) > FEW else 0, fontsize=points)
+    axes.set_yticks(places, labels, fontsize=points)
+
+
 def _write_cells(axes: Axes, counts: Array, shares: Array, points: float) -> None:
     for (row, column), count in np.ndenumerate(counts):
-        colour = "#ffffff" if shares[row, column] > 0.55 else INK  # noqa: PLR2004 - readable on either side
+        colour = "#ffffff" if shares[row, column] > 0.3 else INK  # noqa: PLR2004 - readable on either
         axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=points)
 
 

@@ -25,7 +25,7 @@ def summary_table(
     """
     split = "test" if any(key.startswith("test/") for key in metrics) else "validation"
     verdict = pages.verdict(expected, metrics)
-    table = Table(title=f"{split} split", title_justify="left", caption=verdict and verdict["text"])
+    table = Table(title=f"{split} split", title_justify="left", caption=verdict["text"] if verdict else None)
     table.caption_justify = "left"
     table.add_column("metric")
     table.add_column("this model", justify="right", style="bold")
