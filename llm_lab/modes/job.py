@@ -46,7 +46,7 @@ def job(hydra_config: DictConfig) -> float | None:
 
 
 def score(metrics: dict[str, Any], config: DictConfig) -> float | None:
-    """Return the metric a sweep compares runs by."""
-    name = config.expected.metric if config.expected else config.task.monitor
+    """Return the metric a sweep compares runs by: the expected one, else the monitored one."""
+    name = config.expected.metric if config.expected else config.callbacks.best.monitor
     value = metrics.get(name)
     return None if value is None else float(value)
