@@ -8,8 +8,9 @@ from typing import Any, TypeVar, overload
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from llm_lab.config.allowed import REFUSED, TARGET, TargetError
 from llm_lab.config.arguments import accepted, misfits
-from llm_lab.config.targets import REFUSED, TARGET, Target, TargetError, name_of, resolve
+from llm_lab.config.targets import Target, name_of, resolve
 from llm_lab.errors import ConfigError, LabError
 
 T = TypeVar("T")

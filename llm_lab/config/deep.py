@@ -10,12 +10,13 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from llm_lab.config.allowed import TARGET, TargetError
 from llm_lab.config.arguments import misfits
 from llm_lab.config.fault import Fault, Origin
 from llm_lab.config.guard import HYDRA, place
 from llm_lab.config.hardware import supports_bf16
 from llm_lab.config.schema import GROUPS, injected_at
-from llm_lab.config.targets import TARGET, TargetError, resolve
+from llm_lab.config.targets import resolve
 from llm_lab.config.walk import Item, Walk
 
 ORDER = "order"

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from omegaconf import DictConfig
 
+from llm_lab.config.allowed import REFUSED, TARGET, TargetError, check_name
 from llm_lab.config.fault import Fault, Origin
 from llm_lab.config.hydra_targets import findings
 from llm_lab.config.origins import find
 from llm_lab.config.pack_rules import SWEEP_PARAMETERS, pack_faults
-from llm_lab.config.targets import REFUSED, TARGET, TargetError, check_name
 from llm_lab.config.walk import Item, Walk
 from llm_lab.errors import ConfigError
 

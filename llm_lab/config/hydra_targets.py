@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from omegaconf import DictConfig
 
-from llm_lab.config.targets import REFUSED, TARGET
+from llm_lab.config.allowed import REFUSED, TARGET
 from llm_lab.config.walk import UNRESOLVED, Item, Walk
 
 _PLUGINS = "hydra_plugins.hydra_"
