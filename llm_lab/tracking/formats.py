@@ -106,7 +106,10 @@ def markdown(value: Any) -> str:
     """Escape a text so that Markdown shows it as it is, in a table cell too: no markup, no HTML, no link."""
     line = re.sub(r"\s+", " ", clean(str(value))).strip()
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([\\`*_{}\[\]()#+!|~$^:-])", r"\\\1", line)
-    return re.sub(
-        r"(?i)\b(https?|ftp|www|mailto)\b", lambda found: found[0][0] + "&#8203;" + found[0][1:], line
-    )
+    line = re.sub(r"([\\`*_{}\[\]#!|~$^@])", r"\\\1", line)
+    line = re.sub(r"^([-+=]|\d+(?=[.)]))", r"\\\1", line)  # at the start of a line: lists, rulers
+    return re.sub(r"(?i)\b(https?|ftp|mailto|xmpp):|\b(www)\.", _not_a_link, line)
+
+
+def _not_a_link(found: re.Match[str]) -> str:
+    return f"{found[1]}\\:" if found[1] else f"{found[2]}\\."

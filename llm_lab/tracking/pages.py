@@ -48,6 +48,7 @@ def render(template: str, evidence: Evidence) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters |= {
         "md": formats.markdown,

@@ -71,7 +71,7 @@ def styled(draw: Callable[Args, str]) -> Callable[Args, str]:
 @styled
 def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
     """Plot named (step, value) curves; a long one faintly, with its running mean on top."""
-    figure, axes = _figure(4.4, 2.9)
+    figure, axes = _figure(3.7, 2.7)
     for name, points in series.items():
         steps, values = np.asarray(points, dtype=float).T
         (drawn,) = axes.plot(steps, values, marker="" if len(points) > MANY else "o", markersize=4)
@@ -80,6 +80,7 @@ def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
             (drawn,) = axes.plot(_smooth(steps), _smooth(values), color=drawn.get_color())
         drawn.set_label(_name(name))
     axes.set(title=title, xlabel="step")
+    axes.ticklabel_format(axis="y", scilimits=(-3, 4))
     axes.legend(loc="best")
     return _svg(figure, title)
 
@@ -116,7 +117,7 @@ def reliability(bins: Sequence[Bin]) -> str:
     above.vlines(confident, confident, accurate, color=SECOND, linewidth=1.4, alpha=0.8, label="gap")
     above.plot(confident, accurate, color=ACCENT, marker="o", markersize=5, label="model")
     above.set(ylabel="share right", ylim=(low - 0.02, 1.02))
-    above.legend(loc="upper left")
+    above.legend(loc="best")
     below.bar(confident, [one.count for one in bins], width=(1 - low) / 24, color=ACCENT, alpha=0.7)
     below.set(xlabel="confidence", ylabel="rows", xlim=(low - 0.02, 1.02))
     return _svg(figure, "reliability")
