@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
 
-gc.disable()  # a command that only looks at configs ends before a collection would pay
-
-import os  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-from importlib import import_module  # noqa: E402
-
-from llm_lab.config.words import Words, parse  # noqa: E402
-from llm_lab.errors import LabError  # noqa: E402
+from llm_lab.config.words import Words, parse, verb_help
+from llm_lab.errors import LabError
 
 INTERRUPTED = 130
 LIGHT = ("list", "show", "check", "schema")
@@ -20,6 +17,8 @@ LIGHT = ("list", "show", "check", "schema")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 2 a wrong configuration, 130 Ctrl-C, 1 everything else that fails."""
+    collects = gc.isenabled()
+    gc.disable()  # a command that only looks at configs ends before a collection would pay
     try:
         return run(parse(sys.argv[1:] if argv is None else argv))
     except LabError as error:
@@ -36,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from llm_lab.modes.failure import report
 
         return report(error)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def run(words: Words) -> int:
@@ -45,8 +47,6 @@ def run(words: Words) -> int:
 
         return launch(words)
     if words.help:
-        from llm_lab.config.words import verb_help
-
         sys.stdout.write(verb_help(words.verb))
         return 0
     if words.verb not in LIGHT:

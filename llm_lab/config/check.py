@@ -16,12 +16,12 @@ from llm_lab.config.compose import Composed
 from llm_lab.config.fault import Fault, FaultsError, short_path
 from llm_lab.config.file_uri import is_relative, path_of
 from llm_lab.config.nearest import nearest
-from llm_lab.config.resolve import plain
+from llm_lab.config.resolve import plain, written
 from llm_lab.config.schema import CONTROL, GROUPS, ORDER, injected_at, signature_at
 from llm_lab.config.types import MISSING, Type
 from llm_lab.config.unknown import propose
 
-_CONTROL_NAME = re.compile(r"_\w+_$")  # `_partial_`, `_args_` and the like change how, not what is built
+_CONTROL_NAME = re.compile(r"_\w+_$")  # `_partial_`, `_args_` and the like say how, not what to build
 
 
 def check(composed: Composed) -> Composed:
@@ -38,11 +38,12 @@ def faults_of(composed: Composed) -> list[Fault]:
         return list(composed.faults)
     found: list[Fault] = []
     values = plain(composed.config, found)
-    told = {fault.key for fault in found}
-    found += _root(values, composed)
-    found += [fault for fault in rules.apply(values) if fault.key not in told]
+    fitted = list(_root(values, composed))
+    told = {fault.key for fault in [*found, *fitted]}
+    fitted += [fault for fault in rules.apply(values) if fault.key not in told]
+    told |= {fault.key for fault in fitted}
+    found += [fault for fault in fitted if not _follows(fault, composed, told)]
     found += _files(values, composed)
-    found = [fault for fault in found if not _follows(fault, composed, {item.key for item in found})]
     found = [_placed(fault, composed) for fault in found]
     return list(dict.fromkeys([*composed.faults, *found, *_guarded(composed)]))
 
@@ -66,7 +67,7 @@ def _follows(fault: Fault, composed: Composed, keys: set[str]) -> bool:
         or not OmegaConf.is_interpolation(node, name)
     ):
         return False
-    text = str(OmegaConf.to_container(node, resolve=False)[name])  # type: ignore[index]
+    text = str(written(node, name))
     return text.startswith("${") and text[2:-1] in keys
 
 
@@ -121,24 +122,23 @@ def _nodes(value: Any, key: str, composed: Composed) -> Iterator[Fault]:
 def _mapping(value: Mapping[str, Any], key: str, composed: Composed) -> Iterator[Fault]:
     """One mapping against the signature that rules it: unknown keys, wrong types, what is missing."""
     target = value.get("_target_", "")
-    if target is not MISSING and not isinstance(target, str):
-        yield Fault(key=f"{key}._target_", message="must be the dotted name of a class or a function")
-        return
+    if not isinstance(target, str):
+        return  # the guard says what a target must be
     signature = signature_at(value, key)
     if signature is None:
         return
     injected = injected_at(key)
     for name, item in value.items():
         inner = f"{key}.{name}" if key else name
-        if name in CONTROL:
-            continue
+        if name in CONTROL or (_CONTROL_NAME.match(name) and target):
+            continue  # the guard judges these
         if name == "order" and "." in key and name not in signature.parameters:
             yield from _typed(ORDER, item, inner)
         elif name in injected:
             yield Fault(key=inner, message=f"`{name}` is given by the run itself, so a config cannot set it")
         elif name in signature.parameters:
             yield from _typed(signature.parameters[name].type, item, inner)
-        elif not signature.open or _CONTROL_NAME.match(name):
+        elif not signature.open:
             yield Fault(key=inner, message="unknown key", suggestion=propose(composed.config, inner))
     for name, parameter in signature.parameters.items():
         if parameter.required and name not in value and name not in injected:

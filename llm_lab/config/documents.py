@@ -65,7 +65,7 @@ class Document:
     @property
     def comment(self) -> str:
         """The prose comment above the first key, on one line; `# @package` headers are not prose."""
-        words = []
+        words: list[str] = []
         for line in self.text.splitlines():
             if not line.startswith("#"):
                 if line.strip() or words:

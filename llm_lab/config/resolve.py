@@ -48,7 +48,7 @@ class _Walker:
         return found
 
     def _interpolation(self, parent: Container, name: Any, key: str, error: OmegaConfBaseException) -> Any:
-        text = str(OmegaConf.to_container(parent, resolve=False)[name])  # type: ignore[call-overload,index]
+        text = str(written(parent, name))
         chain = self._chain(parent, name, key)
         if chain.endswith(f" -> {key}") or chain.count(" -> ") >= _HOPS:
             return self._broken(key, f"circular interpolation: {chain}")
@@ -63,7 +63,7 @@ class _Walker:
 
     def _chain(self, parent: Container, name: Any, key: str) -> str:
         """The keys that plain references lead through, joined by arrows, until they end or come round."""
-        seen, text = [key], OmegaConf.to_container(parent, resolve=False)[name]  # type: ignore[call-overload,index]
+        seen, text = [key], written(parent, name)
         while isinstance(text, str) and text.startswith("${") and ":" not in text and len(seen) <= _HOPS:
             target = text[2:-1]
             seen.append(target)
@@ -85,6 +85,12 @@ def _reason(error: OmegaConfBaseException) -> str:
         if isinstance(error, InterpolationResolutionError) and isinstance(cause, KeyError | ValueError):
             return str(cause.args[0]) if cause.args else line
     return line
+
+
+def written(parent: Container, name: Any) -> Any:
+    """A value of a container as it was written, its interpolation unresolved."""
+    plain: Any = OmegaConf.to_container(parent, resolve=False)
+    return plain[name]
 
 
 def _raw(root: DictConfig, key: str) -> Any:

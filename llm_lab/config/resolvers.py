@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from omegaconf import DictConfig, OmegaConf
 
 UNNAMED = "adhoc"
@@ -34,7 +36,7 @@ def _run_name(*, _root_: DictConfig) -> str:
     return choice if isinstance(choice, str) else "+".join(choice)
 
 
-def _hydra(root: DictConfig) -> DictConfig:
+def _hydra(root: DictConfig) -> Any:
     """Hydra's node of this config; inside a job, where it is cut off, that of the running job."""
     if "hydra" in root:
         return root.hydra

@@ -16,7 +16,11 @@ def propose(config: DictConfig, key: str) -> str:
     Tried in turn: a key beside the wrong one, the same key in another place, any key.
     """
     parent, rest = deepest(config, key)
-    found = nearest(rest[0], [name for name in _names(config, parent) if name != rest[0]])
+    if not parent and len(rest) > 1 and (names := legal_names({}, rest[0])):
+        parent, rest = rest[0], rest[1:]  # a group of plain values that is null
+    else:
+        names = _names(config, parent)
+    found = nearest(rest[0], [name for name in names if name != rest[0]])
     if found is not None:
         return f"did you mean `{'.'.join(part for part in (parent, found, *rest[1:]) if part)}`?"
     every = [name for name in legal_keys(config) if name != key]

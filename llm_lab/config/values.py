@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from llm_lab.config import origins as origin
@@ -33,15 +33,33 @@ def _set(loader: RecordingLoader, override: Override, composed: Composed, typed:
     if override.package is not None or "/" in override.key_or_group:
         composed.faults.append(_no_group(loader, override))
         return word
+    empty = _null_above(composed.config, override.key_or_group)
     try:
         loader.apply(override, composed.config)
     except (HydraException, OmegaConfBaseException) as error:
+        if empty:
+            OmegaConf.update(composed.config, empty, None, merge=False)
         if _is_unknown(error) and _is_legal(composed, override.key_or_group):
             return _set(loader, OverridesParser.create().parse_override(f"++{word}"), composed, typed)
         composed.faults.append(_refused(loader, override, composed, error))
         return word
     origin.note_word(composed.origins, override, typed)
     return word
+
+
+def _null_above(config: DictConfig, key: str) -> str:
+    """The first part of the key that is null: setting below it makes it a mapping even where that is refused."""
+    parts = key.split(".")
+    for length in range(1, len(parts)):
+        head = ".".join(parts[:length])
+        if OmegaConf.select(config, head, throw_on_missing=False, throw_on_resolution_failure=False) is None:
+            return head if parts[length - 1] in _parent(config, parts[: length - 1]) else ""
+    return ""
+
+
+def _parent(config: DictConfig, parts: list[str]) -> Container:
+    node = OmegaConf.select(config, ".".join(parts)) if parts else config
+    return node if isinstance(node, DictConfig) else OmegaConf.create({})
 
 
 def _absolute(override: Override) -> Override:

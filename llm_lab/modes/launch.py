@@ -26,7 +26,6 @@ def launch(words: Words) -> int:
 
         return main()
     found = checked(words, deep=not (words.help or words.informs))
-    gc.freeze()
     gc.enable()
     _hydra([*words.hydra_flags, *found.overrides], words.config_name)
     return 0

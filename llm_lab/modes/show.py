@@ -39,10 +39,8 @@ def main(words: Words) -> int:
 
 def _values(composed: Composed, words: Words) -> tuple[Any, str]:
     """The plain values to show, and the key that they stand at; environment values stay hidden."""
-    options = dict(
-        flag.lstrip("-").split("=", 1) if "=" in flag else (flag.lstrip("-"), "")
-        for flag in words.hydra_flags
-    )
+    parted = [flag.lstrip("-").partition("=") for flag in words.hydra_flags]
+    options = {name: value for name, _, value in parted}
     package = options.get("package", "").removeprefix("_global_")
     config = composed.config
     if "resolve" in options:
@@ -61,4 +59,4 @@ def _values(composed: Composed, words: Words) -> tuple[Any, str]:
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
