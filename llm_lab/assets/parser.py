@@ -100,7 +100,7 @@ def _hub(text: str, rest: str) -> HubUri:
     parts = clean_path(text, rest.removeprefix("datasets/")).split("/")
     length = 1 if "@" in parts[0] else min(2, len(parts))  # old names such as gpt2 have no organisation
     repo, _, revision = "/".join(parts[:length]).partition("@")
-    if "#" in rest or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo):
+    if "#" in rest or not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", repo):
         _refuse(
             text,
             "a hub asset is written hf://org/name, hf://org/name@revision/path or hf://datasets/org/name",
@@ -111,7 +111,7 @@ def _hub(text: str, rest: str) -> HubUri:
 def _run(text: str, rest: str) -> RunUri:
     place, _, query = rest.partition("?")
     if not place.startswith("experiment/"):
-        if query:
+        if "?" in rest:
             _refuse(text, "overrides after ? belong to run://experiment/NAME?overrides")
         return RunUri(place=place)
     parts = clean_path(text, place).split("/")[1:]

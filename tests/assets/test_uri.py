@@ -18,7 +18,7 @@ def plain(path: str) -> bool:
 
 SEGMENT = st.text("abcXYZ019_-. 中é", min_size=1, max_size=8).filter(lambda text: text not in (".", ".."))
 PATH = st.lists(SEGMENT, min_size=1, max_size=3).map("/".join).map(str.strip).filter(plain)
-WORD = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
+WORD = st.from_regex(r"[a-z]([a-z0-9_]{0,7}[a-z0-9])?", fullmatch=True)
 HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
 SHA256 = HEX | st.just("")
 COMMIT = st.text("0123456789abcdef", min_size=40, max_size=40)
