@@ -30,7 +30,7 @@ def resolve(target: object, expected: tuple[type, ...]) -> Target:
     if inspect.isclass(found):
         _check_identity(name, found)
         _check_kind(name, (found,), expected)
-    elif inspect.isfunction(found) and not within(name, LIBRARIES):
+    elif inspect.isfunction(found) and "." not in found.__qualname__ and not within(name, LIBRARIES):
         _check_identity(name, found)
         _check_kind(name, _returns(found), expected)
     else:
