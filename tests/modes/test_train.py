@@ -44,7 +44,7 @@ def test_metrics_are_flat_and_the_model_learnt(run: Path) -> None:
 
 def test_the_table_on_the_terminal(run: Path) -> None:
     out = (run.parent / "out.txt").read_text()
-    for word in ("accuracy", "matthews", "majority", "tfidf", "run/model", "report.html"):
+    for word in ("Accuracy", "Matthews", "Majority", "TF-IDF", "run/model", "report.html"):
         assert word in out, word
     assert "Traceback" not in (run.parent / "err.txt").read_text()
 
