@@ -53,7 +53,7 @@ def evaluate_baselines(
 def measure(
     scores: Scores, truth: torch.Tensor, *, spec: DataSpec, metrics: Mapping[str, Any]
 ) -> dict[str, float]:
-    """The metrics of probabilities [N, C] or values [N] against class numbers, label sets [N, C] or values."""
+    """Metrics of probabilities [N, C] or values [N] against class numbers, label sets [N, C] or values."""
     collection = build_metrics(metrics, spec)
     truth = truth.float() if spec.problem == "regression" else truth
     collection.update(torch.from_numpy(scores).float(), truth)

@@ -8,13 +8,17 @@ from llm_lab.assets import resolve
 from llm_lab.errors import AssetError
 
 
-def model_folder(source: str) -> Path:
+def model_folder(source: str, *, licence: str = "") -> Path:
     """The local folder of a model: a folder's path as it is, anything else through the asset resolver.
+
+    Args:
+        source: URI or path.
+        licence: shown before a download.
 
     Raises:
         AssetError: no folder, no ``config.json`` in it, or weights only as pickles.
     """
-    folder = resolve(source) if "://" in source else Path(source).expanduser().resolve()
+    folder = resolve(source, licence=licence) if "://" in source else Path(source).expanduser().resolve()
     if not (folder / "config.json").is_file():
         raise AssetError(
             f"model.source: {source} is no model folder: {folder / 'config.json'} does not exist"

@@ -1,7 +1,7 @@
 """Text encoders with a classification head: pretrained from any source, or from scratch by their sizes.
 
 Every function takes the whole ``model`` node, because its signature is the node's schema: ``tokenizer`` is
-built by the data module, ``wrappers`` are applied by the task and ``licence`` is for the report.
+built by the data module and ``wrappers`` are applied by the task.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def pretrained(
         spec: labels and tokenizer of the data.
         source: URI or folder of a Hugging Face model with safetensors weights.
         tokenizer: node of the tokenizer, for the data module.
-        licence: licence of the weights, for the report.
+        licence: licence of the weights, shown before a download and in the report.
         pooling: None keeps the model's own head, and so does ``cls`` (first token for BERT, last for a
             decoder) but for architectures that let one choose; ``mean`` and ``max`` pool over the last hidden
             states, see `llm_lab.models.pooled`.
@@ -48,8 +48,8 @@ def pretrained(
         AssetError: the source holds no configuration or no safetensors weights that transformers can load.
         ConfigError: the tokenizer or the length of the rows does not fit the model.
     """
-    del tokenizer, licence, wrappers
-    folder = model_folder(source)
+    del tokenizer, wrappers
+    folder = model_folder(source, licence=licence)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         model = load(folder, configure(config, spec=spec, pooling=pooling, dropout=dropout), pooling)

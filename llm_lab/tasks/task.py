@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from llm_lab.callbacks.averaging import Averaging
 from llm_lab.config import build, build_all
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
@@ -127,6 +128,12 @@ class Task(LightningModule):
         """Into how many equal parts Lightning takes a step to be cut: micro-batches times replicas."""
         replicas = (self.trainer.distributed_sampler_kwargs or {}).get("num_replicas", 1)
         return int(self.trainer.accumulate_grad_batches * replicas)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let averaged weights into checkpoints of weights alone as well."""
+        averaging = [one for one in self.trainer.callbacks if isinstance(one, Averaging)]  # type: ignore[attr-defined]
+        if "callbacks" not in checkpoint and averaging:
+            averaging[-1].store_weights(checkpoint)
 
     def save_artifact(self, folder: Path) -> None:
         """Write a plain Hugging Face folder that needs neither this run nor this framework.
