@@ -19,8 +19,7 @@ from llm_lab.data.spec import Problem
 
 IntArray = npt.NDArray[np.int64]
 LABEL_TYPES = {"single_label": pa.int32(), "multi_label": pa.list_(pa.int32()), "regression": pa.float64()}
-PIECE_ROWS = 1 << 15
-PIECE_BYTES = 1 << 23
+PIECE_BYTES = 1 << 22  # of rows gathered before they are written: few pieces, little memory
 READ_ROWS = 512
 
 
@@ -32,24 +31,20 @@ class ArrowWriter:
         self._schema = pa.schema(fields)
         self._sink = pa.OSFile(str(path), "wb")
         self._stream = pa.ipc.new_stream(self._sink, self._schema)
-        self._columns: tuple[list[str], list[Any], list[Any]] = ([], [], [])
-        self._bytes = 0
+        self._waiting: list[Any] = []
 
     def add(self, texts: Sequence[str], labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> None:
         """Append rows: texts, targets and token numbers, one each."""
-        for column, values in zip(self._columns, (texts, labels, ids), strict=True):
-            column.extend(values)
-        self._bytes += sum(map(len, texts)) + 4 * sum(map(len, ids))
-        if len(self._columns[0]) >= PIECE_ROWS or self._bytes >= PIECE_BYTES:
+        kinds = self._schema.types
+        arrays = [pa.array(values, kind) for values, kind in zip((texts, labels, ids), kinds, strict=True)]
+        self._waiting.append(pa.record_batch(arrays, schema=self._schema))
+        if sum(batch.nbytes for batch in self._waiting) >= PIECE_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        arrays = [
-            pa.array(column, kind.type) for column, kind in zip(self._columns, self._schema, strict=True)
-        ]
-        self._stream.write_batch(pa.record_batch(arrays, schema=self._schema))
-        self._columns = ([], [], [])
-        self._bytes = 0
+        table = pa.Table.from_batches(self._waiting, self._schema).combine_chunks()
+        self._stream.write_table(table)
+        self._waiting = []
 
     def __enter__(self) -> ArrowWriter:
         return self
@@ -57,7 +52,7 @@ class ArrowWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if error is None and self._columns[0]:
+        if error is None and self._waiting:
             self._flush()
         self._stream.close()
         self._sink.close()

@@ -1,4 +1,4 @@
-"""Batches from a token table; knows where it stands, so that a run goes on in mid-epoch."""
+"""Batches from a token table; the training loader knows where it stands, so that a run goes on in mid-epoch."""
 
 from __future__ import annotations
 
@@ -14,29 +14,19 @@ from llm_lab.data.order import Cut, Order
 
 
 class BatchLoader:
-    """Iterable of batches whose state is an epoch and a position: Lightning stores and restores both by itself.
+    """Iterable of batches for evaluation: every row once, of nearly equal lengths.
 
     Args:
         table: rows of the split.
         pad_id: token number that fills rows up.
-        cut: gives the way a step is cut, asked anew at each epoch (accumulation may be scheduled).
-        seed: seed of the order; None for evaluation, in the order of the rows.
-        stop: gives the number of batches after which the trainer breaks an epoch off, None for all.
+        cut: gives the way a step is cut, asked anew at each pass (accumulation may be scheduled).
+        seed: seed of the order; None for the order of the rows.
     """
 
     def __init__(
-        self,
-        *,
-        table: TokenTable,
-        pad_id: int,
-        cut: Callable[[], Cut],
-        seed: int | None,
-        stop: Callable[[], int | None] = lambda: None,
+        self, *, table: TokenTable, pad_id: int, cut: Callable[[], Cut], seed: int | None = None
     ) -> None:
-        self.table, self.pad_id, self.cut, self.seed, self.stop = table, pad_id, cut, seed, stop
-        self.epoch = 0
-        self.position = 0
-        self._resumed = False
+        self.table, self.pad_id, self.cut, self.seed = table, pad_id, cut, seed
 
     @property
     def order(self) -> Order:
@@ -47,13 +37,8 @@ class BatchLoader:
         return len(self.order)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of the epoch; after a restore, those that are left of it."""
-        if not self._resumed and self.position >= len(self):
-            self.set_epoch(self.epoch + 1)  # a bare loop has nobody to count its epochs
-        self.position = self.position if self._resumed else 0
-        self._resumed = False
-        for rows, step_rows in self.order.batches(self.epoch, self.position, self.stop()):
-            self.position += 1
+        """Yield the batches of this rank."""
+        for rows, step_rows in self.order.batches(epoch=0):
             yield self.batch(rows, step_rows)
 
     def batch(self, rows: IntArray, step_targets: int) -> Batch:
@@ -65,20 +50,60 @@ class BatchLoader:
             "step_targets": torch.tensor(np.float32(step_targets)),
         }
 
+
+class TrainLoader(BatchLoader):
+    """Batches in a random order, a pure function of seed and epoch.
+
+    Its state is an epoch and a position in it. Lightning stores and restores that by itself, and counts the epochs;
+    a bare loop gets the next epoch at every pass.
+
+    Args:
+        table: rows of the split.
+        pad_id: token number that fills rows up.
+        cut: gives the way a step is cut.
+        seed: seed of the order.
+        stop: gives the number of batches after which the trainer breaks an epoch off, None for all.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: TokenTable,
+        pad_id: int,
+        cut: Callable[[], Cut],
+        seed: int,
+        stop: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        super().__init__(table=table, pad_id=pad_id, cut=cut, seed=seed)
+        self.stop = stop
+        self.epoch = 0
+        self.position = 0
+        self._restored = False
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of the epoch; after a restore, those that are left of it."""
+        if not self._restored and self.position >= len(self):
+            self.set_epoch(self.epoch + 1)
+        self.position = self.position if self._restored else 0
+        self._restored = False
+        for rows, step_rows in self.order.batches(self.epoch, self.position, self.stop()):
+            self.position += 1
+            yield self.batch(rows, step_rows)
+
     @property
-    def sampler(self) -> BatchLoader:
+    def sampler(self) -> TrainLoader:
         """Itself: Lightning calls ``sampler.set_epoch`` at the start of every epoch."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next; a restored position holds only for its own epoch."""
         if epoch != self.epoch:
-            self.epoch, self.position, self._resumed = epoch, 0, False
+            self.epoch, self.position, self._restored = epoch, 0, False
 
     def state_dict(self) -> dict[str, Any]:
         """Return epoch and position, the same on every rank."""
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a stored state at the next iteration."""
-        self.epoch, self.position, self._resumed = int(state["epoch"]), int(state["position"]), True
+        """Go on from a stored state at the next pass."""
+        self.epoch, self.position, self._restored = int(state["epoch"]), int(state["position"]), True

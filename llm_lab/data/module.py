@@ -13,7 +13,7 @@ from pytorch_lightning import LightningDataModule
 
 from llm_lab.data.arrow import TokenTable
 from llm_lab.data.cache import DONE, content_hash, prepared
-from llm_lab.data.loader import BatchLoader
+from llm_lab.data.loader import BatchLoader, TrainLoader
 from llm_lab.data.order import Cut
 from llm_lab.data.padding import padding_share
 from llm_lab.data.rejects import NAME as REJECTED
@@ -89,7 +89,7 @@ class DataModule(LightningDataModule, ABC):
             raise DataError(
                 "there is no training split: data.source names none, or all its rows were dropped"
             )
-        return self._loader("train", self.spec, seed=self.seed)
+        return self._loader("train", self.spec)
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         """Batches of the validation split, every row once; an empty list where there is none."""
@@ -110,14 +110,16 @@ class DataModule(LightningDataModule, ABC):
     def _table(self, split: str, spec: DataSpec) -> TokenTable:
         return TokenTable(path=self._folder / f"{split}.arrow", problem=spec.problem, labels=len(spec.labels))
 
-    def _loader(self, split: str, spec: DataSpec, seed: int | None = None) -> BatchLoader:
-        train = seed is not None
-        return BatchLoader(
-            table=self._table(split, spec),
-            pad_id=int(spec.summary["pad_id"]),
-            cut=lambda: self._cut(train=train),
-            seed=seed,
-            stop=self._train_limit if train else lambda: None,
+    def _loader(self, split: str, spec: DataSpec) -> BatchLoader:
+        table, pad_id = self._table(split, spec), int(spec.summary["pad_id"])
+        if split != "train":
+            return BatchLoader(table=table, pad_id=pad_id, cut=lambda: self._cut(train=False))
+        return TrainLoader(
+            table=table,
+            pad_id=pad_id,
+            cut=lambda: self._cut(train=True),
+            seed=self.seed,
+            stop=self._train_limit,
         )
 
     def _cut(self, *, train: bool) -> Cut:
