@@ -68,8 +68,10 @@ def load(folder: Path, config: Any, pooling: Pooling) -> PreTrainedModel:
     }
     plain = _is_plain(config, pooling)
     kind = AutoModelForSequenceClassification if plain else AutoModel
-    loaded, info = kind.from_pretrained(folder, config=config, output_loading_info=True, **safely)
-    _check_complete(loaded, info["missing_keys"])
+    loaded, info = kind.from_pretrained(
+        folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **safely
+    )
+    _check_complete(loaded, {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])})
     if plain:
         return loaded
     model = PooledForSequenceClassification(_pooled_config(config, pooling))
@@ -78,7 +80,7 @@ def load(folder: Path, config: Any, pooling: Pooling) -> PreTrainedModel:
 
 
 def _check_complete(model: PreTrainedModel, missing: Iterable[str]) -> None:
-    """A head may be new, but a layer with random weights means that the file belongs to another model."""
+    """A head may be new, but a layer left with random weights means that the file is of another model."""
     depths, top = parameter_depths(model), len(layer_stack(model)[1])
     lost = sorted(name for name in missing if depths.get(name, top + 1) <= top)
     if lost:

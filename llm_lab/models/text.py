@@ -53,7 +53,7 @@ def pretrained(
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         model = load(folder, configure(config, spec=spec, pooling=pooling, dropout=dropout), pooling)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise AssetError(f"model.source: transformers cannot load {source} ({folder}): {error}") from error
     check_fit(model, spec)
     freeze_parameters(model, freeze)

@@ -11,6 +11,13 @@ from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec
+from llm_lab.errors import ConfigError
+
+SUITED = {
+    "single_label": "sequence_classification",
+    "multi_label": "multi_label_classification",
+    "regression": "text_regression",
+}
 
 
 def build_metrics(nodes: Mapping[str, Any], spec: DataSpec) -> MetricCollection:
@@ -18,10 +25,16 @@ def build_metrics(nodes: Mapping[str, Any], spec: DataSpec) -> MetricCollection:
 
     ``num_classes`` is given to metrics of single labels, ``num_labels`` to those of label sets, nothing to
     those of numbers.
+
+    Raises:
+        ConfigError: a metric of another kind of target; names the task that suits the data.
     """
     width = {"single_label": "num_classes", "multi_label": "num_labels"}.get(spec.problem)
     injected = {width: spec.outputs} if width else {}
-    return MetricCollection(build_all(nodes, expected=Metric, key="task.metrics", **injected))
+    try:
+        return MetricCollection(build_all(nodes, expected=Metric, key="task.metrics", **injected))
+    except ConfigError as error:
+        raise ConfigError(f"{error} (for these data: task={SUITED[spec.problem]})") from error
 
 
 class Scores(torch.nn.Module):

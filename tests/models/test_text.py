@@ -1,0 +1,221 @@
+"""Encoders from a folder and from scratch: what is built, and what is refused with which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForMaskedLM, BertConfig, BertForSequenceClassification, PreTrainedModel
+
+from llm_lab.config import build
+from llm_lab.errors import AssetError, ConfigError
+from tests.models.tiny import option, options, tiny_batch, tiny_model, tiny_spec
+
+INPUTS = ("input_ids", "attention_mask")
+
+
+def make(node, spec=None) -> PreTrainedModel:
+    return build(node, expected=PreTrainedModel, key="model", spec=spec or tiny_spec())
+
+
+def logits(model, batch) -> torch.Tensor:
+    return model.eval()(**{name: batch[name] for name in INPUTS}).logits
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A masked language model of the same shape as `tiny_model`: an encoder without a classification head."""
+    path = tmp_path_factory.mktemp("encoder")
+    config = BertConfig(
+        vocab_size=20,
+        max_position_embeddings=32,
+        **{
+            k: tiny_model()["sizes"][k]
+            for k in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+        },
+    )
+    AutoModelForMaskedLM.from_config(config).save_pretrained(path)
+    return path
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_every_shipped_model_gives_logits_per_label(name, folder):
+    node = option("model", name)
+    if "source" in node:
+        node.source = str(folder)
+    outputs = logits(make(node), tiny_batch(3))
+    assert outputs.shape == (3, 3)
+    assert outputs.isfinite().all()
+
+
+def test_label_names_and_problem_stand_in_the_configuration():
+    config = make(tiny_model()).config
+    assert config.id2label == {0: "bad", 1: "fair", 2: "good"}
+    assert config.label2id["good"] == 2
+    assert config.problem_type == "single_label_classification"
+    assert make(tiny_model(), tiny_spec("regression")).config.num_labels == 1
+
+
+def test_vocabulary_is_the_tokenizers():
+    model = make(tiny_model())
+    assert model.get_input_embeddings().num_embeddings == 20
+    assert model.config.pad_token_id == 0
+
+
+def test_same_seed_same_weights():
+    first, second, third = (torch.manual_seed(seed) and make(tiny_model()).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["classifier.weight"], third["classifier.weight"])
+
+
+def test_pretrained_weights_are_taken_over_and_the_model_trains(folder):
+    from safetensors.torch import load_file
+
+    node = {
+        "_target_": "llm_lab.models.text.pretrained",
+        "source": str(folder),
+        "tokenizer": {},
+        "dropout": 0.3,
+    }
+    model = make(node)
+    stored = load_file(folder / "model.safetensors")["bert.encoder.layer.1.output.dense.weight"]
+    assert torch.equal(model.bert.encoder.layer[1].output.dense.weight, stored)
+    assert {part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)} == {0.3}
+    assert all(part.training for part in model.modules())  # else dropout would be off in the fit
+    assert model.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize(
+    ("what", "trains"),
+    [
+        (None, {"embeddings", "layer.0", "layer.1", "pooler", "classifier"}),
+        ("embeddings", {"layer.0", "layer.1", "pooler", "classifier"}),
+        (1, {"layer.1", "pooler", "classifier"}),
+        ("backbone", {"pooler", "classifier"}),
+    ],
+)
+def test_frozen_parts_get_no_gradient(what, trains):
+    model = make(tiny_model(freeze=what))
+    logits(model, tiny_batch(2)).sum().backward()
+    moved = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    parts = {"embeddings", "layer.0", "layer.1", "pooler", "classifier"}
+    assert {part for part in parts if any(part in name for name in moved)} == trains
+
+
+def test_cannot_freeze_more_layers_than_there_are():
+    with pytest.raises(ConfigError, match=r"model.freeze: 3 is not .* a number of layers from 0 to 2"):
+        make(tiny_model(freeze=3))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_pooled_model_survives_saving_and_ignores_padding(pooling, tmp_path):
+    model = make(tiny_model(pooling=pooling))
+    batch = tiny_batch(4)
+    before = logits(model, batch)
+    model.save_pretrained(tmp_path)
+    node = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path), "tokenizer": {}}
+    loaded = make(node)
+    assert loaded.config.pooling == pooling
+    assert torch.allclose(logits(loaded, batch), before, atol=1e-6)
+    padded = {name: torch.nn.functional.pad(batch[name], (0, 5)) for name in INPUTS}
+    assert torch.allclose(logits(loaded, padded), before, atol=1e-6)
+
+
+def test_pooling_over_a_pretrained_encoder_keeps_its_weights(folder):
+    node = {"_target_": "llm_lab.models.text.pretrained", "source": str(folder), "tokenizer": {}}
+    plain, pooled = make(node), make(node | {"pooling": "mean"})
+    assert torch.equal(
+        plain.bert.encoder.layer[0].output.dense.weight, pooled.backbone.encoder.layer[0].output.dense.weight
+    )
+    logits(pooled, tiny_batch(2)).sum().backward()
+    assert all(parameter.grad is not None for parameter in pooled.parameters())  # unused ones would stop DDP
+
+
+def test_modernbert_pools_by_itself():
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    model = make(tiny_model(architecture="modernbert", sizes=sizes, pooling="mean"))
+    assert type(model).__name__ == "ModernBertForSequenceClassification"
+    assert model.config.classifier_pooling == "mean"
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    BertForSequenceClassification(
+        BertConfig(vocab_size=20, hidden_size=8, num_attention_heads=2)
+    ).config.save_pretrained(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    node = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path), "tokenizer": {}}
+    with pytest.raises(AssetError, match=r"only pytorch_model.bin, a pickle.*wanted are safetensors"):
+        make(node)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path):
+    node = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path), "tokenizer": {}}
+    with pytest.raises(AssetError, match=r"model.source: .* is no model folder"):
+        make(node)
+
+
+def test_weights_of_another_model_are_refused(folder, tmp_path):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace('"num_hidden_layers": 2', '"num_hidden_layers": 3'))
+    node = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path), "tokenizer": {}}
+    with pytest.raises(AssetError, match=r"weights of \d+ parameters are missing, bert.encoder.layer.2"):
+        make(node)
+
+
+def test_weights_of_another_width_are_refused(folder, tmp_path):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace('"intermediate_size": 16', '"intermediate_size": 24'))
+    node = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path), "tokenizer": {}}
+    with pytest.raises(AssetError, match=r"bert.encoder.layer.0"):
+        make(node)
+
+
+def test_a_model_tuned_for_other_labels_gets_a_new_head(tmp_path):
+    before = make(tiny_model())
+    before.save_pretrained(tmp_path)
+    node = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path), "tokenizer": {}}
+    after = make(node, tiny_spec(labels=("a", "b"), class_counts=(15, 15)))
+    assert after.classifier.out_features == 2
+    assert torch.equal(after.bert.pooler.dense.weight, before.bert.pooler.dense.weight)
+
+
+def test_a_config_that_wants_its_own_code_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}')
+    (tmp_path / "mine.py").write_text("raise SystemExit('this must not run')")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    node = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path), "tokenizer": {}}
+    with pytest.raises(AssetError, match=r"model.source: transformers cannot load"):
+        make(node)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"architecture": "brt"}, r"model.architecture: .*'brt'; did you mean 'bert'"),
+        ({"sizes": {"hiden_size": 8}}, r"model.sizes.hiden_size: .*did you mean 'hidden_size'"),
+        ({"sizes": {"hidden_size": 10, "num_attention_heads": 3}}, r"model.sizes: no bert can be built"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_named(changes, words):
+    with pytest.raises(ConfigError, match=words):
+        make(tiny_model(**changes))
+
+
+def test_rows_longer_than_the_model_are_refused():
+    with pytest.raises(ConfigError, match=r"data.max_length: 33 tokens, but the model takes at most 32"):
+        make(tiny_model(), tiny_spec(max_length=33))
+
+
+def test_a_tokenizer_larger_than_the_embedding_is_refused(tmp_path):
+    small = BertConfig(
+        vocab_size=5, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    BertForSequenceClassification(small).save_pretrained(tmp_path)
+    node = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path), "tokenizer": {}}
+    with pytest.raises(ConfigError, match=r"20 tokens, but the model embeds only 5"):
+        make(node)
