@@ -24,6 +24,8 @@ from llm_lab.config.loader import RecordingLoader, open_loader
 from llm_lab.config.resolvers import register
 from llm_lab.config.search_path import ROOT_CONFIG, Layer, clashes, conf_root, layers
 
+SEARCH_PATH = "hydra.searchpath"
+
 
 @dataclass(kw_only=True)
 class Composed:
@@ -63,16 +65,16 @@ def compose(
     root = root or conf_root()
     found = layers(root=root, cwd=cwd)
     for plugins in (False, True):
-        faults = clashes(found)
+        faults, asked = clashes(found), set[str]()
         try:
             loader = open_loader(root, found, config_dir=config_dir, plugins=plugins)
-            composed = _compose(
-                loader, config_name or ROOT_CONFIG, parse_words(words, loader, faults), found, faults
-            )
+            asked = loader.repository.asked_plugins
+            overrides = parse_words(words, loader, faults)
+            composed = _compose(loader, config_name or ROOT_CONFIG, overrides, found, faults)
         except (HydraException, OmegaConfBaseException) as error:
             faults.append(_unforeseen(error))
             composed = Composed(config=OmegaConf.create({}), faults=faults, layers=found)
-        if plugins or not loader.repository.asked_plugins:
+        if not asked:
             break
     return composed
 
@@ -109,12 +111,13 @@ def _compose(
     faults: list[Fault],
 ) -> Composed:
     single = [item for item in overrides if not _is_sweep(item, faults)]
-    first = [str(item.input_line) for item in single if item.key_or_group == "hydra.searchpath"]
+    first = [item for item in single if item.key_or_group == SEARCH_PATH]
+    loader.look_in(first[-1].value() if first else None, config_name)
     choosing = [item for item in single if is_choice(loader, item)]
     choices = [
         Choice(override=item, text=text) for item in choosing if (text := repair(loader, item, faults))
     ]
-    config = compose_groups(loader, config_name, choices, first, faults)
+    config = compose_groups(loader, config_name, choices, [str(item.input_line) for item in first], faults)
     faults += loader.repository.faults
     composed = Composed(config=config, faults=faults, layers=found)
     composed.origins = origin.collect(loader.defaults, loader.sources, found)
@@ -123,7 +126,7 @@ def _compose(
         composed.overrides.append(
             str(item.input_line) if chooses else values.set_value(loader, item, composed)
         )
-    _tell_hydra(composed, single)
+    _tell_hydra(composed)
     composed.faults = list(dict.fromkeys(composed.faults))
     return composed
 
@@ -146,18 +149,15 @@ def _is_sweep(override: Override, faults: list[Fault]) -> bool:
     return True
 
 
-def _tell_hydra(composed: Composed, overrides: Sequence[Override]) -> None:
+def _tell_hydra(composed: Composed) -> None:
     """Record the words in Hydra's node as Hydra does, and give the run its name for good."""
     config = composed.config
-    app = [item for item in overrides if not item.is_hydra_override()]
+    passed = OverridesParser.create().parse_overrides(composed.overrides)
+    app = [item for item in passed if not item.is_hydra_override()]
     node = config.hydra
     with open_dict(node):
-        node.overrides.task = [
-            word for word, item in zip(composed.overrides, overrides, strict=True) if item in app
-        ]
-        node.overrides.hydra = [
-            word for word, item in zip(composed.overrides, overrides, strict=True) if item not in app
-        ]
+        node.overrides.task = [str(item.input_line) for item in app]
+        node.overrides.hydra = [str(item.input_line) for item in passed if item.is_hydra_override()]
         form = node.job.config.override_dirname
         node.job.override_dirname = get_overrides_dirname(
             overrides=app, kv_sep=form.kv_sep, item_sep=form.item_sep, exclude_keys=form.exclude_keys

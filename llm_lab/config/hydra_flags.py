@@ -30,12 +30,13 @@ class HydraFlags:
     completes: bool
 
 
-def read(words: Sequence[str], *, own: Sequence[str] = ()) -> HydraFlags:
+def read(words: Sequence[str], *, own: Sequence[str] = (), shows: bool = False) -> HydraFlags:
     """Parse flags and overrides in any order.
 
     Args:
         words: the command line without our verb and flags.
         own: our flags of all verbs, to propose among Hydra's.
+        shows: the verb prints a config, as `--cfg` does.
 
     Raises:
         ConfigError: an unknown flag, with the nearest one, or a flag that needs a value.
@@ -50,7 +51,7 @@ def read(words: Sequence[str], *, own: Sequence[str] = ()) -> HydraFlags:
         raise ConfigError(
             "`--experimental-rerun` reads a pickle and is refused; `resume RUN` goes on with a run"
         )
-    if args.resolve and not (args.cfg or args.help):
+    if args.resolve and not (args.cfg or args.help or shows):
         raise ConfigError("`--resolve` goes with `--cfg` or `--help`")
     if sum(map(bool, (args.run, args.multirun, args.cfg, args.info, args.shell_completion))) > 1:
         raise ConfigError("only one of --run, --multirun, --cfg, --info and --shell-completion can be given")

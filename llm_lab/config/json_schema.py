@@ -17,7 +17,10 @@ from llm_lab.config.words import OUTSIDE
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 _KINDS = {"none": "null", "bool": "boolean", "int": "integer", "float": "number", "str": "string"}
-_TEXT = {"type": "string", "pattern": r"^(\?\?\?|.*\$\{.*\}.*)$"}  # an interpolation, or a value still to come
+_TEXT = {
+    "type": "string",
+    "pattern": r"^(\?\?\?|.*\$\{.*\}.*)$",
+}  # an interpolation, or a value still to come
 
 
 def schemas(found: Sequence[Layer]) -> dict[str, Schema]:
@@ -49,8 +52,13 @@ def _root(known: Mapping[str, Schema], groups: Iterable[str], *, required: bool)
     for name, group in GROUPS.items():
         if group.plain and (plain := signature_of(group.plain)) is not None:
             properties[name] = {"anyOf": [_object(plain, (), needed=required), {"type": "null"}]}
-    properties |= {name: {"anyOf": [item, {"type": "null"}]} for name, item in known.items() if name in properties}
-    node: Schema = {"type": "object", "properties": {"defaults": _defaults(groups), **properties, "hydra": {}}}
+    properties |= {
+        name: {"anyOf": [item, {"type": "null"}]} for name, item in known.items() if name in properties
+    }
+    node: Schema = {
+        "type": "object",
+        "properties": {"defaults": _defaults(groups), **properties, "hydra": {}},
+    }
     return {**node, "additionalProperties": False}
 
 
@@ -58,7 +66,12 @@ def _defaults(groups: Iterable[str]) -> Schema:
     """A defaults list: names, or one group with its choice per entry."""
     names = sorted({*groups, *GROUPS})
     pattern = "^(override )?(optional )?/?(" + "|".join(names) + r"|hydra/\w+)(@.*)?$"
-    entry = {"type": "object", "maxProperties": 1, "patternProperties": {pattern: {}}, "additionalProperties": False}
+    entry = {
+        "type": "object",
+        "maxProperties": 1,
+        "patternProperties": {pattern: {}},
+        "additionalProperties": False,
+    }
     return {"type": "array", "items": {"anyOf": [{"type": "string"}, entry]}}
 
 
@@ -78,12 +91,18 @@ def _node(data: Mapping[str, Any], key: str, *, mapping: bool = False) -> Schema
         return {"type": "object", "properties": {"defaults": {}, **names}, "additionalProperties": {}}
     target = data.get("_target_")
     plain = GROUPS[key].plain if key in GROUPS else ""
-    signature = signature_of(target or plain) if isinstance(target or plain, str) and (target or plain) else None
+    signature = (
+        signature_of(target or plain) if isinstance(target or plain, str) and (target or plain) else None
+    )
     if signature is None:
         return {"type": "object"}
     schema = _object(signature, injected_at(key))
     if isinstance(target, str):
-        schema["properties"] = {"_target_": {"const": target}, "order": {"type": "integer"}, **schema["properties"]}
+        schema["properties"] = {
+            "_target_": {"const": target},
+            "order": {"type": "integer"},
+            **schema["properties"],
+        }
         schema |= _described(target)
     schema["properties"]["defaults"] = {"type": "array"}
     return schema
@@ -116,7 +135,10 @@ def _merged(one: Schema | None, other: Schema) -> Schema:
 
 def _object(signature: Signature, injected: Sequence[str], *, needed: bool = False) -> Schema:
     parameters = {name: item for name, item in signature.parameters.items() if name not in injected}
-    schema: Schema = {"type": "object", "properties": {name: _property(item) for name, item in parameters.items()}}
+    schema: Schema = {
+        "type": "object",
+        "properties": {name: _property(item) for name, item in parameters.items()},
+    }
     if needed:
         schema["required"] = [name for name, item in parameters.items() if item.required]
     return schema if signature.open else {**schema, "additionalProperties": False}
@@ -124,7 +146,11 @@ def _object(signature: Signature, injected: Sequence[str], *, needed: bool = Fal
 
 def _property(parameter: Parameter) -> Schema:
     """A value of the parameter's type, or an interpolation that will become one."""
-    schema = {"anyOf": [*_options(parameter.type), _TEXT]} if parameter.type.kind not in ("any", "str") else _json(parameter.type)
+    schema = (
+        {"anyOf": [*_options(parameter.type), _TEXT]}
+        if parameter.type.kind not in ("any", "str")
+        else _json(parameter.type)
+    )
     plain = isinstance(parameter.default, str | int | float | bool)
     return {**schema, "default": parameter.default} if plain and not parameter.required else schema
 
@@ -144,5 +170,8 @@ def _json(kind: Type) -> Schema:
     if kind.kind == "list":
         return {"type": "array", **({"items": _json(kind.item)} if kind.item is not None else {})}
     if kind.kind == "mapping":
-        return {"type": "object", **({"additionalProperties": _json(kind.item)} if kind.item is not None else {})}
+        return {
+            "type": "object",
+            **({"additionalProperties": _json(kind.item)} if kind.item is not None else {}),
+        }
     return {"type": _KINDS[kind.kind]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -206,6 +207,20 @@ class RecordingLoader(ConfigLoaderImpl):
         )
         self.repository.faults += [item for item in faults if item not in self.repository.faults]
         super()._process_config_searchpath(None if faults else config_name, parsed_overrides, repo)
+
+    def look_in(self, folders: object, config_name: str) -> None:
+        """Look for choices in the folders of `hydra.searchpath` too, of the words or else of the root config."""
+        if folders is None:
+            loaded = self.repository.load_config(config_name)
+            folders = OmegaConf.select(loaded.config, "hydra.searchpath") if loaded is not None else None
+        if not isinstance(folders, Sequence) or isinstance(folders, str):
+            return
+        search_path = copy.deepcopy(self.config_search_path)
+        schema = search_path.get_path().pop()  # Hydra wants it last
+        for folder in folders:
+            search_path.append("hydra.searchpath", str(folder))
+        search_path.append(str(schema.provider), str(schema.path))
+        self.repository.initialize_sources(search_path)
 
     def compose(self, config_name: str, words: list[str], run_mode: RunMode = RunMode.RUN) -> DictConfig:
         """Compose the groups that the words choose; raises HydraException at the first fault Hydra finds."""

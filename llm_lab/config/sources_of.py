@@ -38,14 +38,17 @@ def _find(target: str, depth: int) -> Found | None:
     if file is None:
         return None
     found = _in_module(module, file, rest[0], depth)
-    for name in rest[1:]:
-        if found is None or not isinstance(found.node, ast.ClassDef):
-            return None
-        inner = next(
-            (item for item in found.node.body if isinstance(item, Definition) and item.name == name), None
-        )
-        found = Found(module=found.module, file=found.file, node=inner) if inner else None
+    for holder, name in itertools.pairwise(rest):
+        found = _member(found, holder, name) if found is not None else None
     return found
+
+
+def _member(found: Found, holder: str, name: str) -> Found | None:
+    """A method, or a class, inside a class."""
+    node = _from_module(_text(found.file), holder)
+    body = node.body if isinstance(node, ast.ClassDef) else []
+    inner = next((item for item in body if isinstance(item, Definition) and item.name == name), None)
+    return Found(module=found.module, file=found.file, node=inner) if inner else None
 
 
 def _split(target: str) -> tuple[str | None, list[str]]:

@@ -138,7 +138,7 @@ def _with_hydra_flags(
         return Words(verb=name, positionals=positionals, flags=flags, hydra_flags=("--help",), help=True)
     from llm_lab.config.hydra_flags import read
 
-    seen = read(words, own=[flag for verb in VERBS.values() for flag in verb.flags])
+    seen = read(words, own=[flag for verb in VERBS.values() for flag in verb.flags], shows=name == "show")
     if not seen.completes:
         _refuse_bare(name, seen.overrides)
     return Words(

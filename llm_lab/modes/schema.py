@@ -29,5 +29,7 @@ def main(words: Words) -> int:
             schema = name if name in written else name.partition("/")[0]
             if schema in written:
                 home = (layer.folder / f"{name}.yaml").parent
-                print(f"{name}.yaml: {HINT.format(Path(os.path.relpath(folder / f'{schema}.json', home)).as_posix())}")
+                print(
+                    f"{name}.yaml: {HINT.format(Path(os.path.relpath(folder / f'{schema}.json', home)).as_posix())}"
+                )
     return 0

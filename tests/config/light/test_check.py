@@ -116,7 +116,9 @@ def test_missing_target(faults: Faults) -> None:
 
 
 def test_what_the_run_gives_cannot_be_set(faults: Faults) -> None:
-    expected = "optimizer.model: `model` is given by the run itself, so a config cannot set it (+optimizer.model=1)"
+    expected = (
+        "optimizer.model: `model` is given by the run itself, so a config cannot set it (+optimizer.model=1)"
+    )
     assert only(faults("+optimizer.model=1")) == expected
 
 
@@ -137,7 +139,9 @@ def test_circular_interpolation(faults: Faults) -> None:
     found = faults("data.source='${model.source}'", "model.source='${data.source}'")
     assert [fault.key for fault in found] == ["data.source", "model.source"]
     assert found[0].message == "circular interpolation: data.source -> model.source -> data.source"
-    assert "circular interpolation: model.source -> model.source" in str(faults("model.source='${model.source}'")[0])
+    assert "circular interpolation: model.source -> model.source" in str(
+        faults("model.source='${model.source}'")[0]
+    )
 
 
 def test_not_an_override(faults: Faults) -> None:
@@ -167,14 +171,18 @@ def test_broken_yaml_names_the_line(faults: Faults, tree: Path) -> None:
     line = only(faults("+experiment=torn", files=files))
     assert line.startswith("experiment/torn: not valid YAML: ")
     assert f"({tree}/experiment/torn.yaml:4)" in line
-    twice = only(faults("+experiment=torn", files={"experiment/torn.yaml": "# @package _global_\nseed: 1\nseed: 2\n"}))
+    twice = only(
+        faults("+experiment=torn", files={"experiment/torn.yaml": "# @package _global_\nseed: 1\nseed: 2\n"})
+    )
     assert "duplicate key `seed`" in twice
     assert "torn.yaml:3)" in twice
     assert "must hold a mapping" in only(faults("+experiment=torn", files={"experiment/torn.yaml": "- a\n"}))
 
 
 def test_a_defaults_entry_that_names_nothing(faults: Faults, tree: Path) -> None:
-    text = "# @package _global_\n# Wrong.\ndefaults:\n  - override /model: minilmm\n  - override /peft: lora\n"
+    text = (
+        "# @package _global_\n# Wrong.\ndefaults:\n  - override /model: minilmm\n  - override /peft: lora\n"
+    )
     line = only(faults("+experiment=wrong", files={"experiment/wrong.yaml": text}))
     assert line == (
         "model: `minilmm` is not a choice of `model` (a defaults entry of experiment/wrong) "
@@ -205,7 +213,9 @@ def test_monitor_that_the_task_does_not_log(faults: Faults) -> None:
     assert only(found) == (
         "task.monitor: the task does not log `val/acuracy` (task.monitor=val/acuracy); did you mean `val/accuracy`?"
     )
-    assert "callbacks.stop.monitor: the task does not log `loss`" in only(faults("callbacks.stop.monitor=loss"))
+    assert "callbacks.stop.monitor: the task does not log `loss`" in only(
+        faults("callbacks.stop.monitor=loss")
+    )
     assert faults("task.monitor=train/loss") == []
 
 
@@ -227,7 +237,9 @@ def test_a_file_that_is_not_there(faults: Faults, tree: Path) -> None:
 
 
 def test_all_faults_are_told_at_once(faults: Faults) -> None:
-    files = {"experiment/wrong.yaml": "# @package _global_\ndefaults:\n  - override /peft: loar\nmodel: {widht: 3}\n"}
+    files = {
+        "experiment/wrong.yaml": "# @package _global_\ndefaults:\n  - override /peft: loar\nmodel: {widht: 3}\n"
+    }
     found = faults(
         "+experiment=wrong", "optimizer.lrr=1", "model=minilmm", "data.seed='${sed}'", "scheduler.warmup=1000",
         "task.monitor=val/f1", "a=[", "model.width=wide", "hydra.run.dirr=x", files=files,
