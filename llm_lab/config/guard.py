@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from omegaconf import DictConfig
 
@@ -11,7 +12,8 @@ from llm_lab.config.fault import Fault, Origin
 from llm_lab.config.hydra_targets import findings
 from llm_lab.config.origins import find
 from llm_lab.config.pack_rules import SWEEP_PARAMETERS, pack_faults
-from llm_lab.config.walk import Item, Walk
+from llm_lab.config.walk import Walk
+from llm_lab.config.written import files_of, written
 from llm_lab.errors import ConfigError
 
 HYDRA = "hydra"
@@ -23,10 +25,10 @@ def hydra_faults(config: DictConfig, origins: Mapping[str, Origin]) -> list[Faul
     These are targets of packages that are not allowed, what Hydra would build by itself, and what experiments
     and packs may not set or read.
     """
-    faults = [*_targets(config, origins)]
+    faults = [*(_targets(config, origins) if config else _written_targets(origins))]
     if HYDRA in config:
         found = [*findings(config.hydra), *_swept(config)]
-        faults += [Fault(key=key, message=message, where=place(origins, key)) for key, message in found]
+        faults += [replace(fault, where=place(origins, fault.where)) for fault in found]
     return list(dict.fromkeys([*faults, *pack_faults(origins)]))
 
 
@@ -35,32 +37,36 @@ def _targets(config: DictConfig, origins: Mapping[str, Origin]) -> Iterator[Faul
     for item in Walk(names=(TARGET, *REFUSED), skip=HYDRA).items(config):
         if item.name in REFUSED:
             message = "is not allowed (a config says what is built, not how)"
-            yield Fault(key=item.key, message=message, where=place(origins, item.key))
+            yield Fault(key=item.key, message=message, where=place(origins, item.source))
         elif item.name == TARGET:
-            yield from _target(item, origins)
+            for target in item.texts if item.texts or item.interpolated else [item.raw]:
+                yield from _judge(target, item.key, place(origins, item.source))
 
 
-def _target(item: Item, origins: Mapping[str, Origin]) -> Iterator[Fault]:
-    for target in item.texts if item.texts or item.interpolated else [item.raw]:
-        try:
-            check_name(target)
-        except TargetError as error:
-            yield Fault(
-                key=item.key,
-                message=error.message,
-                where=place(origins, item.key),
-                suggestion=error.suggestion,
-            )
-        except ConfigError as error:
-            yield Fault(key="", message=str(error))
+def _written_targets(origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    """Where nothing could be composed, judge the files as they are written."""
+    for file in files_of(origins):
+        for item in written(file, origins):
+            if item.name == TARGET and "${" not in item.text:
+                yield from _judge(item.text, item.key, item.where)
 
 
-def _swept(config: DictConfig) -> Iterator[tuple[str, str]]:
+def _judge(target: object, key: str, where: str) -> Iterator[Fault]:
+    try:
+        check_name(target)
+    except TargetError as error:
+        yield Fault(key=key, message=error.message, where=where, suggestion=error.suggestion)
+    except ConfigError as error:
+        yield Fault(key="", message=str(error))
+
+
+def _swept(config: DictConfig) -> Iterator[Fault]:
     """A sweeper's parameters become words of each job, after this check."""
     for item in Walk().items(config.hydra.sweeper, f"{HYDRA}.sweeper"):
         key = item.key.removeprefix(f"{SWEEP_PARAMETERS}.")
         if key != item.key and key.lstrip("+~").startswith((f"{HYDRA}.", f"{HYDRA}/", f"{HYDRA}@")):
-            yield item.key, "is not allowed (Hydra's own configuration cannot be swept)"
+            message = "is not allowed (Hydra's own configuration cannot be swept)"
+            yield Fault(key=item.key, message=message, where=item.source)
 
 
 def place(origins: Mapping[str, Origin], key: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from omegaconf import DictConfig
 
 from llm_lab.config.allowed import REFUSED, TARGET
+from llm_lab.config.fault import Fault
 from llm_lab.config.walk import UNRESOLVED, Item, Walk
 
 _PLUGINS = "hydra_plugins.hydra_"
@@ -52,18 +53,22 @@ STREAMS = frozenset({"ext://sys.stdout", "ext://sys.stderr"})
 _FACTORIES = ("()", "class", "listener", "queue")
 _SEARCH_SPACE = "custom_search_space"  # the Optuna sweeper imports and calls what it names
 _ADMITTING = ("LLM_LAB_ALLOW", "HYDRA_INSTANTIATE_ALLOWLIST_OVERRIDE")
-Finding = tuple[str, str]  # a key and what is wrong with it
 
 
-def findings(hydra: DictConfig) -> Iterator[Finding]:
-    """Give what Hydra would build, import or admit from its node that is not on the list."""
+def findings(hydra: DictConfig) -> Iterator[Fault]:
+    """Give what Hydra would build, import or admit from its node that is not on the list.
+
+    In place of a file, `where` holds the key under which it was written.
+    """
     for part, judge in _JUDGES.items():
         if part in hydra:
             for item in Walk().items(hydra[part], f"hydra.{part}"):
-                yield from ((item.key, message) for message in judge(item))
+                for message in judge(item):
+                    yield Fault(key=item.key, message=message, where=item.source)
     for name in hydra.job.env_set:
         if name in _ADMITTING:
-            yield f"hydra.job.env_set.{name}", "is not allowed (a config cannot admit its own targets)"
+            key = f"hydra.job.env_set.{name}"
+            yield Fault(key=key, message="is not allowed (a config cannot admit its own targets)", where=key)
 
 
 def _judge_built(item: Item) -> Iterator[str]:

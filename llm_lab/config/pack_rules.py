@@ -12,6 +12,7 @@ from omegaconf.grammar_parser import parse
 from llm_lab.config import documents
 from llm_lab.config.fault import Fault, Origin
 from llm_lab.config.search_path import ROOT_CONFIG
+from llm_lab.config.written import Written, files_of, written
 
 MAY_SET = ("hydra.run", "hydra.sweep", "hydra.sweeper", "hydra.launcher", "hydra.job.name")
 EXPERIMENTS = ("experiment/", "debug/", "size/", "ablate/")
@@ -40,16 +41,19 @@ def pack_faults(origins: Mapping[str, Origin]) -> Iterator[Fault]:
     for key, message in refused.items():
         if key.rpartition(".")[0] not in refused:
             yield Fault(key=key, message=message, where=str(origins[key]))
-    files = {origin.file: origin for origin in origins.values() if origin.scope == "pack" and origin.file}
-    for file in files:
-        yield from _file_faults(file, origins)
+    for file in files_of(origins, scope="pack"):
+        for item in written(file, origins):
+            yield from _text_faults(item)
 
 
 def searchpath_faults(file: Path | None, root: Path) -> list[Fault]:
     """Return a fault where a root config that is not ours, chosen by `--config-name`, adds search paths."""
     if file is None or file.is_relative_to(root):
         return []
-    document = documents.read(file)
+    try:
+        document = documents.read(file)
+    except documents.DocumentError:
+        return []  # which has a fault of its own
     hydra = document.data.get("hydra") if isinstance(document.data, dict) else None
     if not isinstance(hydra, dict) or "searchpath" not in hydra:
         return []
@@ -80,21 +84,15 @@ def _refusal(key: str, origin: Origin) -> str:
     return ""
 
 
-def _file_faults(file: Path, origins: Mapping[str, Origin]) -> Iterator[Fault]:
-    """Look through the whole file, also at values that something else overrides."""
-    document = documents.read(file)
-    keys = {origin.line: key for key, origin in origins.items() if origin.file == file}
-    for path, text in _texts(document.data):
-        line = document.lines.get(path)
-        key = keys.get(line) or ".".join(map(str, path))
-        where = str(Origin(file=file, line=line))
-        for name in sorted(_resolvers(text)):
-            what = "environment values are" if name == "oc.env" else f"`{name}` is"
-            yield Fault(key=key, message=f"{what} refused in packs", where=where)
-        if _below(key, SWEEP_PARAMETERS) and "${" in text:
-            yield Fault(key=key, message="interpolations are refused in the sweeps of packs", where=where)
-        if _below(key, LAUNCHER) and not text.isprintable():
-            yield Fault(key=key, message="must be one line", where=where)
+def _text_faults(item: Written) -> Iterator[Fault]:
+    for name in sorted(_resolvers(item.text)):
+        what = "environment values are" if name == "oc.env" else f"`{name}` is"
+        yield Fault(key=item.key, message=f"{what} refused in packs", where=item.where)
+    if _below(item.key, SWEEP_PARAMETERS) and "${" in item.text:
+        message = "interpolations are refused in the sweeps of packs"
+        yield Fault(key=item.key, message=message, where=item.where)
+    if _below(item.key, LAUNCHER) and not item.text.isprintable():
+        yield Fault(key=item.key, message="must be one line", where=item.where)
 
 
 def _resolvers(text: str) -> set[str]:
@@ -113,14 +111,6 @@ def _names(tree: Any) -> Iterator[str]:
         yield tree.getText()
     for child in getattr(tree, "children", None) or ():
         yield from _names(child)
-
-
-def _texts(value: Any, path: documents.KeyPath = ()) -> Iterator[tuple[documents.KeyPath, str]]:
-    if isinstance(value, str):
-        yield path, value
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, item in pairs:
-        yield from _texts(item, (*path, name))
 
 
 def _below(key: str, name: str) -> bool:

@@ -119,7 +119,7 @@ def _hide(value: Any, key: object, secrets: set[str]) -> Any:
 
 
 def _hide_parts(text: str, secrets: set[str]) -> str:
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # a short one may be part of a long one
         if len(secret) >= SHORTEST_PART:
             text = text.replace(secret, MASK)
     return literal(_URL_PASSWORD.sub(rf"\1:{MASK}@", text))

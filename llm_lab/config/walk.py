@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 UNRESOLVED = object()
 HOPS = 8  # interpolations gone through; more are a loop that makes new mappings for ever
@@ -18,10 +19,14 @@ _ALONE = re.compile(r"\$\{.*\}", re.DOTALL)  # may resolve to a mapping; in the 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One value: its dotted key and last name, its holder, its text as written, and what that resolves to."""
+    """One value: its dotted key and last name, its holder, its text as written, and what that resolves to.
+
+    `source` is the key under which it was written: its own, or that of the interpolation that led to it.
+    """
 
     key: str
     name: str
+    source: str
     holder: Container
     raw: Any
     value: Any
@@ -50,9 +55,10 @@ class Walk:
 
     def items(self, node: Any, key: str = "") -> Iterator[Item]:
         """Walk what is under a node that has this dotted key; anything but a container holds nothing."""
-        return self._items(node, key, (), 0)
+        return self._items(node, key, "", (), 0)
 
-    def _items(self, node: Any, key: str, above: tuple[int, ...], hops: int) -> Iterator[Item]:
+    def _items(self, node: Any, key: str, source: str, above: tuple[int, ...], hops: int) -> Iterator[Item]:
+        node = _made(node) if isinstance(node, dict | list) else node
         if not isinstance(node, Container) or id(node) in above or hops > HOPS or node._is_none():  # noqa: SLF001
             return
         for name in list(node) if isinstance(node, DictConfig) else range(len(node)):
@@ -62,9 +68,10 @@ class Walk:
             raw = child._value() if child is not None else None  # type: ignore[union-attr]  # noqa: SLF001
             value = self._resolve(node, name, raw)
             inner = f"{key}.{name}" if key else str(name)
-            item = Item(key=inner, name=str(name), holder=node, raw=raw, value=value)
+            item = Item(key=inner, name=str(name), source=source or inner, holder=node, raw=raw, value=value)
             yield item
-            yield from self._items(value, inner, (*above, id(node)), hops + item.interpolated)
+            led = source or (inner if item.interpolated else "")
+            yield from self._items(value, inner, led, (*above, id(node)), hops + item.interpolated)
 
     def _resolve(self, node: Container, name: Any, raw: Any) -> Any:
         passed = self.names is not None and name not in self.names and isinstance(raw, str)
@@ -74,3 +81,11 @@ class Walk:
             return node[name]
         except Exception:  # noqa: BLE001 - resolvers raise what they like; the light check tells of it
             return UNRESOLVED
+
+
+def _made(value: dict[Any, Any] | list[Any]) -> Container | None:
+    """What a resolver made, as a container to walk; its texts are values, also where they look otherwise."""
+    try:
+        return OmegaConf.create(value, flags={"allow_objects": True})
+    except OmegaConfBaseException:
+        return None
