@@ -1,1 +1,1 @@
-"""Hydra finds our configs, and the user's, through this package; it is imported at each start, so it is light."""
+"""Hydra finds our configs, and the user's, through this package; imported at each start, it is light."""

@@ -30,7 +30,7 @@ class Entry:
 
     @property
     def figure(self) -> str:
-        """What an experiment is expected to reach, `test/accuracy 0.87 ± 0.015` say, empty where nothing is said."""
+        """What an experiment is expected to reach, `test/accuracy 0.87 ± 0.015` say; may be empty."""
         expected = self.data.get("expected")
         if not isinstance(expected, dict) or "value" not in expected:
             return ""
@@ -39,14 +39,14 @@ class Entry:
 
     @property
     def minutes(self) -> str:
-        """How long an experiment is expected to take, `4 min` say, empty where nothing is said."""
+        """How long an experiment is expected to take, `4 min` say; may be empty."""
         expected = self.data.get("expected")
         minutes = expected.get("minutes") if isinstance(expected, dict) else None
         return f"{minutes:g} min" if isinstance(minutes, int | float) else ""
 
 
 def catalogue(found: Sequence[Layer]) -> dict[str, list[Entry]]:
-    """Every group with its choices, experiments first, then by name; the first layer that holds a name counts.
+    """Every group with its choices, experiments first; the first layer that holds a name counts.
 
     A file that cannot be read stays in the list and says so in its comment.
     """

@@ -18,6 +18,7 @@ from llm_lab.config.file_uri import is_relative, path_of
 from llm_lab.config.nearest import nearest
 from llm_lab.config.resolve import plain, written
 from llm_lab.config.schema import CONTROL, GROUPS, ORDER, injected_at, signature_at
+from llm_lab.config.signature import Signature
 from llm_lab.config.types import MISSING, Type
 from llm_lab.config.unknown import propose
 
@@ -25,7 +26,7 @@ _CONTROL_NAME = re.compile(r"_\w+_$")  # `_partial_`, `_args_` and the like say 
 
 
 def check(composed: Composed) -> Composed:
-    """The same config, if nothing is wrong with it; raises FaultsError, which tells all faults of this stage."""
+    """The same config, if nothing is wrong with it; raises FaultsError, which tells all faults at once."""
     faults = faults_of(composed)
     if faults:
         raise FaultsError(faults=faults)
@@ -127,24 +128,27 @@ def _mapping(value: Mapping[str, Any], key: str, composed: Composed) -> Iterator
     signature = signature_at(value, key)
     if signature is None:
         return
-    injected = injected_at(key)
     for name, item in value.items():
-        inner = f"{key}.{name}" if key else name
-        if name in CONTROL or (_CONTROL_NAME.match(name) and target):
-            continue  # the guard judges these
-        if name == "order" and "." in key and name not in signature.parameters:
-            yield from _typed(ORDER, item, inner)
-        elif name in injected:
-            yield Fault(key=inner, message=f"`{name}` is given by the run itself, so a config cannot set it")
-        elif name in signature.parameters:
-            yield from _typed(signature.parameters[name].type, item, inner)
-        elif not signature.open:
-            yield Fault(key=inner, message="unknown key", suggestion=propose(composed.config, inner))
+        if name not in CONTROL and not (_CONTROL_NAME.match(name) and target):  # the guard judges these
+            yield from _value(name, item, key, signature, composed)
     for name, parameter in signature.parameters.items():
-        if parameter.required and name not in value and name not in injected:
+        if parameter.required and name not in value and name not in injected_at(key):
             inner = f"{key}.{name}" if key else name
             needed_by = f", which {target} requires" if target else ""
             yield Fault(key=inner, message=f"missing value{needed_by}", suggestion=f"set it: `+{inner}=...`")
+
+
+def _value(name: str, item: Any, key: str, signature: Signature, composed: Composed) -> Iterator[Fault]:
+    """One value of the mapping at `key` against its parameter."""
+    inner = f"{key}.{name}" if key else name
+    if name == "order" and "." in key and name not in signature.parameters:
+        yield from _typed(ORDER, item, inner)
+    elif name in injected_at(key):
+        yield Fault(key=inner, message=f"`{name}` is given by the run itself, so a config cannot set it")
+    elif name in signature.parameters:
+        yield from _typed(signature.parameters[name].type, item, inner)
+    elif not signature.open:
+        yield Fault(key=inner, message="unknown key", suggestion=propose(composed.config, inner))
 
 
 def _typed(kind: Type, value: Any, key: str) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ LINE = "COMP_LINE"  # bash, fish and zsh hand the typed line over in it
 
 
 def prepare(environment: MutableMapping[str, str] | None = None) -> list[str]:
-    """Rewrite the typed line for Hydra; return what completes a verb or a flag of ours that is being typed."""
+    """Rewrite the typed line for Hydra; return what completes a verb or a flag of ours being typed."""
     environment = os.environ if environment is None else environment
     program, *rest = environment.get(LINE, "").split(" ")
     if program.endswith(("python", "python3")) and rest[:2] == ["-m", "llm_lab"]:

@@ -62,6 +62,12 @@ class Document:
     data: Any
     lines: dict[KeyPath, int]
 
+    def of_mapping(self) -> Document:
+        """The same document; raises DocumentError where it is not a mapping, nor empty."""
+        if self.data is not None and not isinstance(self.data, dict):
+            raise DocumentError(self.path, 1, "the file must hold a mapping of keys to values")
+        return self
+
     @property
     def comment(self) -> str:
         """The prose comment above the first key, on one line; `# @package` headers are not prose."""

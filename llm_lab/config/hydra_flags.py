@@ -77,10 +77,10 @@ def read(words: Sequence[str], *, own: Sequence[str] = (), shows: bool = False) 
 def _spelled(args: argparse.Namespace) -> list[str]:
     """The flags in long form, values joined by `=`, so that no value is taken for an override."""
     flags = [f"--{name.replace('_', '-')}" for name in _SWITCHES if getattr(args, name)]
-    for name in _VALUES:
-        if (value := getattr(args, name)) is not None:
-            flags.append(f"--{name.replace('_', '-')}={value}")
-    return flags
+    given = {name: getattr(args, name) for name in _VALUES}
+    return flags + [
+        f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None
+    ]
 
 
 def _refuse(message: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of the configs, from the signatures they must fit: editors complete and check by them."""
+"""JSON Schemas (draft 2020-12) of the configs, from the signatures they must fit, for editors."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def _titled(title: str, schema: Schema) -> Schema:
 def _root(known: Mapping[str, Schema], groups: Iterable[str], *, required: bool) -> Schema:
     """The root keys; a file of experiments sets only some of them."""
     signature = signature_of(ROOT)
-    assert signature is not None
-    properties = {name: _property(item) for name, item in signature.parameters.items()}
+    parameters = signature.parameters if signature is not None else {}
+    properties = {name: _property(item) for name, item in parameters.items()}
     for name, group in GROUPS.items():
         if group.plain and (plain := signature_of(group.plain)) is not None:
             properties[name] = {"anyOf": [_object(plain, (), needed=required), {"type": "null"}]}
@@ -77,7 +77,7 @@ def _defaults(groups: Iterable[str]) -> Schema:
 
 def _choice(group: str, entry: Entry) -> Schema:
     """One file: the nodes in it by their own targets."""
-    head = group.split("/")[0]
+    head = group.split("/", maxsplit=1)[0]
     schema = _node(entry.data, head, mapping=head in GROUPS and GROUPS[head].mapping)
     described = {"description": entry.comment} if entry.comment else {}
     return {**_titled(f"{group}={entry.name}", schema), **described}

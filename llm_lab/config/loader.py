@@ -90,7 +90,9 @@ class TolerantRepository(ConfigRepository):
             group, _, choice = path.rpartition("/")
             self._missing(config_path, file, group, choice)
             return False
-        assert isinstance(item, GroupDefault)
+        return not isinstance(item, GroupDefault) or self._choice_exists(config_path, file, item)
+
+    def _choice_exists(self, config_path: str, file: Path | None, item: GroupDefault) -> bool:
         group = str(item.group)
         group = group.lstrip("/") if group.startswith("/") else _beside(config_path, group)
         if (config_path, group) in self.dropped:
@@ -209,7 +211,7 @@ class RecordingLoader(ConfigLoaderImpl):
         super()._process_config_searchpath(None if faults else config_name, parsed_overrides, repo)
 
     def look_in(self, folders: object, config_name: str) -> None:
-        """Look for choices in the folders of `hydra.searchpath` too, of the words or else of the root config."""
+        """Look in the folders of `hydra.searchpath` too, that of the words or else of the root config."""
         if folders is None:
             loaded = self.repository.load_config(config_name)
             folders = OmegaConf.select(loaded.config, "hydra.searchpath") if loaded is not None else None

@@ -21,7 +21,7 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
 
 def did_you_mean(name: str, names: Iterable[str], *, form: str = "{}") -> str:
-    """A sentence that proposes the nearest name in `form`, else the names where they are few, else nothing."""
+    """A sentence that proposes the nearest name in `form`, else the first names there are."""
     names = sorted(set(names))
     found = nearest(name, names)
     if found is not None:

@@ -42,7 +42,8 @@ class _Walker:
 
     def _inside(self, found: Any, key: str) -> Any:
         if isinstance(found, DictConfig):
-            return {str(inner): self.value(found, inner, f"{key}.{inner}") for inner in found}
+            names: list[Any] = list(found)
+            return {str(name): self.value(found, name, f"{key}.{name}") for name in names}
         if isinstance(found, ListConfig):
             return [self.value(found, index, f"{key}.{index}") for index in range(len(found))]
         return found

@@ -49,7 +49,8 @@ def warm_up_within_training(values: Values) -> Iterator[Fault]:
     elif steps is not None and 0 < steps <= warmup and warmup >= 1:
         yield Fault(
             key="scheduler.warmup",
-            message=f"the warm-up of {warmup:g} steps is longer than the training: trainer.max_steps is {steps:g}",
+            message=f"the warm-up of {warmup:g} steps is longer than the training: "
+            f"trainer.max_steps is {steps:g}",
             suggestion="a value below 1 is a fraction of the run: 0.1 warms up for a tenth of it",
         )
 
@@ -99,9 +100,16 @@ def training_ends(values: Values) -> Iterator[Fault]:
 
 
 _LEAST = {
-    "seed": 0, "data.batch_size": 1, "data.limit": 1, "data.max_length": 1, "trainer.accumulate_grad_batches": 1,
-    "trainer.num_nodes": 1, "optimizer.lr": 0, "optimizer.weight_decay": 0, "trainer.gradient_clip_val": 0,
-}  # fmt: skip
+    "seed": 0,
+    "data.batch_size": 1,
+    "data.limit": 1,
+    "data.max_length": 1,
+    "optimizer.lr": 0,
+    "optimizer.weight_decay": 0,
+    "trainer.accumulate_grad_batches": 1,
+    "trainer.gradient_clip_val": 0,
+    "trainer.num_nodes": 1,
+}
 
 
 @rule

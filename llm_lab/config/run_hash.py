@@ -27,21 +27,19 @@ _VOLATILE = re.compile(r"\$\{(oc\.env|paths\.|hydra[.:]|now:|run_hash:|sweep_has
 def run_hash(config: DictConfig) -> str:
     """Twelve hex digits of the sha256 of the resolved config's content, as canonical JSON.
 
-    Left out are Hydra's node, paths, loggers, the expected figure and the machine. Values from the environment
-    count by their text, `file://` paths relative to the pack or folder that holds them.
+    Left out are Hydra's node, paths, loggers, the expected figure and the machine. Values from the
+    environment count by their text, `file://` paths relative to the pack or folder that holds them.
     """
     return digest(content(config))
 
 
 def content(config: DictConfig) -> dict[str, Any]:
     """The part of a config that decides what a run computes, as plain resolved containers."""
-    raw = OmegaConf.to_container(config, resolve=False, throw_on_missing=False)
-    assert isinstance(raw, dict)
+    raw: Any = OmegaConf.to_container(config, resolve=False, throw_on_missing=False)
     raw.pop("hydra", None)
     if "name" in raw:
         raw["name"] = config.name  # it may come from the chosen experiment, which Hydra's node knows
-    plain = OmegaConf.to_container(OmegaConf.create(_freeze(raw)), resolve=True, throw_on_missing=False)
-    assert isinstance(plain, dict)
+    plain: Any = OmegaConf.to_container(OmegaConf.create(_freeze(raw)), resolve=True, throw_on_missing=False)
     plain = {key: value for key, value in plain.items() if key not in NOT_CONTENT}
     for group, names in MACHINE.items():
         node = plain.get(group)
@@ -62,7 +60,7 @@ def sweep_hash(words: Iterable[str]) -> str:
 
 
 def run_hash_of(words: Sequence[str]) -> str:
-    """The hash of the run that these words of the command line compose; raises FaultsError where they do not."""
+    """The hash of the run that these words compose; raises FaultsError where they do not."""
     from llm_lab.config.compose import compose
     from llm_lab.config.fault import FaultsError
 

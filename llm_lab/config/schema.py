@@ -28,7 +28,9 @@ class Group:
 
 GROUPS: dict[str, Group] = {
     "data": Group(base="llm_lab.data.module.DataModule"),
-    "model": Group(base="torch.nn.Module", injected=("spec",), inner={"wrappers": ("module", "model", "spec")}),
+    "model": Group(
+        base="torch.nn.Module", injected=("spec",), inner={"wrappers": ("module", "model", "spec")}
+    ),
     "task": Group(
         base="llm_lab.tasks.task.Task",
         injected=("spec", "model", "optimizer", "scheduler"),
@@ -145,7 +147,7 @@ def is_legal(config: DictConfig, key: str) -> bool:
         parameter = signature.parameters.get(names[0])
         if parameter is None or names[0] in injected_at(holder):
             return False
-        return len(names) == 1 or parameter.type.holds("mapping") and not _is_group(holder, names)
+        return len(names) == 1 or (parameter.type.holds("mapping") and not _is_group(holder, names))
     return False
 
 

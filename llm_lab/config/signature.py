@@ -35,12 +35,12 @@ class Signature:
 
 @cache
 def signature_of(target: str) -> Signature | None:
-    """The signature of a class, a dataclass, a function or a method; None where its source cannot be found."""
+    """The signature of a class, a dataclass, a function or a method; None where no source shows it."""
     found = find(target)
     if found is None:
         return None
     if isinstance(found.node, ast.ClassDef):
-        parameters, is_open = _of_class(found, target)
+        parameters, is_open = _of_class(found, found.node, target)
     else:
         bound = (
             1 if "." in target.removeprefix(f"{found.module}.") else 0
@@ -78,35 +78,32 @@ def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Paramet
     return Parameter(type=from_annotation(annotation), required=default is None, default=value)
 
 
-def _of_class(found: Found, target: str, depth: int = 8) -> Parameters:
-    node = found.node
-    assert isinstance(node, ast.ClassDef)
+def _of_class(found: Found, node: ast.ClassDef, target: str, depth: int = 8) -> Parameters:
     if _is_dataclass(node):
-        return _of_dataclass(found, target, depth)
+        return _of_dataclass(found, node, target, depth)
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             own, passes_on = _of_function(item, skip=1)
             if not passes_on:
                 return own, False
-            inherited, is_open = _of_bases(found, target, depth)
+            inherited, is_open = _of_bases(found, node, target, depth)
             optional = {name: dataclasses.replace(item, required=False) for name, item in inherited.items()}
             return {**optional, **own}, is_open  # what a base requires, this constructor may give by itself
-    return _of_bases(found, target, depth)
+    return _of_bases(found, node, target, depth)
 
 
-def _of_bases(found: Found, target: str, depth: int) -> Parameters:
+def _of_bases(found: Found, node: ast.ClassDef, target: str, depth: int) -> Parameters:
     """The first base whose source shows a constructor; what cannot be read may take anything."""
-    bases = [base for base in _bases(found) if base.rpartition(".")[2] not in _BARE_BASES]
+    bases = [base for base in _bases(found.module, node) if base.rpartition(".")[2] not in _BARE_BASES]
     for base in bases:
         inherited = find(base) if depth else None
         if inherited is not None and isinstance(inherited.node, ast.ClassDef) and base != target:
-            return _of_class(inherited, base, depth - 1)
+            return _of_class(inherited, inherited.node, base, depth - 1)
     return {}, bool(bases)
 
 
-def _bases(found: Found) -> Iterator[str]:
-    assert isinstance(found.node, ast.ClassDef)
-    for base in found.node.bases:
+def _bases(module: str, node: ast.ClassDef) -> Iterator[str]:
+    for base in node.bases:
         name = base.value if isinstance(base, ast.Subscript) else base
         parts = []
         while isinstance(name, ast.Attribute):
@@ -114,7 +111,7 @@ def _bases(found: Found) -> Iterator[str]:
             name = name.value
         if isinstance(name, ast.Name):
             dotted = ".".join([name.id, *reversed(parts)])
-            yield dotted if parts else f"{found.module}.{dotted}"
+            yield dotted if parts else f"{module}.{dotted}"
 
 
 def _is_dataclass(node: ast.ClassDef) -> bool:
@@ -126,10 +123,9 @@ def _is_dataclass(node: ast.ClassDef) -> bool:
     )
 
 
-def _of_dataclass(found: Found, target: str, depth: int) -> Parameters:
-    inherited, is_open = _of_bases(found, target, depth)
-    assert isinstance(found.node, ast.ClassDef)
-    for item in found.node.body:
+def _of_dataclass(found: Found, node: ast.ClassDef, target: str, depth: int) -> Parameters:
+    inherited, is_open = _of_bases(found, node, target, depth)
+    for item in node.body:
         if not (isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)):
             continue
         if "ClassVar" in ast.dump(item.annotation) or _keyword(item.value, "init") is False:

@@ -31,9 +31,7 @@ class LabFileSource(FileConfigSource):
         """Raises ConfigLoadError caused by a DocumentError where the file is not a YAML mapping."""
         file = self.file_of(config_path)
         try:
-            document = documents.read(file)
-            if document.data is not None and not isinstance(document.data, dict):
-                raise documents.DocumentError(file, 1, "the file must hold a mapping of keys to values")
+            document = documents.read(file).of_mapping()
         except documents.DocumentError as error:
             raise ConfigLoadError(f"{error.path}:{error.line}: {error.message}") from error
         return ConfigResult(

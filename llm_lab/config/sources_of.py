@@ -84,7 +84,7 @@ def module_file(module: str) -> Path | None:
 
 @cache
 def _locations(package: str) -> tuple[Path, ...]:
-    """The folders of a top-level package; of a top-level module, its file. `find_spec` imports no parent here."""
+    """The folders of a top-level package, or a module's file; `find_spec` imports no parent here."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
@@ -191,7 +191,7 @@ _IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|
 
 
 def _imported(module: str, file: Path, name: str) -> Iterator[str]:
-    """The dotted names that `name` may stand for in a module: imports, also guarded ones, and plain aliases."""
+    """The dotted names that `name` may stand for in a module: imports, guarded or not, and aliases."""
     text = _text(file)
     if name not in text:
         return

@@ -1,4 +1,4 @@
-"""Words that stand for many jobs: `optimizer.lr=1e-3,1e-4`, `choice()`, `range()`, `glob()` under --multirun."""
+"""Words that stand for many jobs under --multirun: `lr=1e-3,1e-4`, `choice()`, `range()`, `glob()`."""
 
 from __future__ import annotations
 

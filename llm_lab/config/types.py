@@ -52,15 +52,13 @@ class Type:
 
     def faults(self, value: Any, key: str) -> Iterator[tuple[str, str]]:
         """Key and message for everything in `value` that is not of this type."""
-        if not self._fits(value):
+        if not self.fits(value):
             yield key, f"must be {self}, not {shown(value)}"
             return
         for inner, item in _entries(value):
-            kinds = [option.item for option in self._containers() if option._fits(value)]
-            if kinds and not any(kind is None or not any(kind.faults(item, key)) for kind in kinds):
-                first = kinds[0]
-                assert first is not None
-                yield from first.faults(item, f"{key}.{inner}")
+            kinds = [option.item or ANY for option in self._containers() if option.fits(value)]
+            if kinds and all(any(kind.faults(item, key)) for kind in kinds):
+                yield from kinds[0].faults(item, f"{key}.{inner}")
 
     def holds(self, kind: str) -> bool:
         """Whether a value of that kind could be of this type."""
@@ -73,11 +71,12 @@ class Type:
     def _containers(self) -> tuple[Type, ...]:
         return self.options if self.kind == "union" else (self,)
 
-    def _fits(self, value: Any) -> bool:
+    def fits(self, value: Any) -> bool:
+        """Whether the value itself is of this type, whatever is inside it."""
         if value is MISSING or self.kind == "any":
             return True
         if self.kind == "union":
-            return any(option._fits(value) for option in self.options)
+            return any(option.fits(value) for option in self.options)
         if self.kind == "literal":
             return any(value == legal and type(value) is type(legal) for legal in self.values)
         if self.kind == "none":
@@ -140,10 +139,9 @@ def _name(node: ast.expr) -> str:
 
 def _subscript(name: str, inner: ast.expr) -> Type:
     parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-    if name == "Optional":
-        return _union(from_annotation(inner), Type(kind="none"))
-    if name == "Union":
-        return _union(*(from_annotation(part) for part in parts))
+    if name in {"Optional", "Union"}:
+        none = (Type(kind="none"),) if name == "Optional" else ()
+        return _union(*(from_annotation(part) for part in parts), *none)
     if name == "Literal":
         values = [part.value for part in parts if isinstance(part, ast.Constant)]
         return Type(kind="literal", values=tuple(values)) if len(values) == len(parts) else ANY

@@ -1,4 +1,4 @@
-"""Words that set: `optimizer.lr=1e-3`, `+key=v`, `++key=v`, `~key`, by Hydra's semantics, faults collected."""
+"""Words that set: `optimizer.lr=1e-3`, `+key=v`, `++key=v`, `~key`, as Hydra would, faults collected."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _set(loader: RecordingLoader, override: Override, composed: Composed, typed:
 
 
 def _null_above(config: DictConfig, key: str) -> str:
-    """The first part of the key that is null: setting below it makes it a mapping even where that is refused."""
+    """The first part of the key that is null: setting below it makes it a mapping, even if refused."""
     parts = key.split(".")
     for length in range(1, len(parts)):
         head = ".".join(parts[:length])

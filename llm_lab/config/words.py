@@ -62,7 +62,7 @@ EMPTY = "list"
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """A parsed command line; `hydra_flags` are Hydra's own, as typed, `overrides` everything else in order."""
+    """A parsed command line; `hydra_flags` are Hydra's own, `overrides` everything else in order."""
 
     verb: str
     positionals: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from llm_lab.modes.launch import checked
 
 
 def main(words: Words) -> int:
-    """Print one line per job that is right; raises FaultsError with all faults of the stage that found some."""
+    """Print that all is right; raises FaultsError with all faults of the first stage that finds some."""
     deep = bool(words.flags.get("deep"))
     found = checked(words, deep=deep)
     jobs = "" if len(found.jobs) == 1 else f" ({len(found.jobs)} jobs)"

@@ -20,10 +20,8 @@ def main() -> int:
     groups = catalogue(layers())
     names = [name for name in groups if not name.startswith("hydra")]
     width = max(map(len, names), default=0) + 1
-    rows = [
-        f"  {('+' if name in OUTSIDE else '') + name:<{width}}  {', '.join(entry.name for entry in groups[name])}"
-        for name in names
-    ]
+    choices = {name: ", ".join(entry.name for entry in groups[name]) for name in names}
+    rows = [f"  {('+' if name in OUTSIDE else '') + name:<{width}}  {choices[name]}" for name in names]
     example = groups.get(EXPERIMENT, [])
     first = f" +experiment={example[0].name}" if example else ""
     print(

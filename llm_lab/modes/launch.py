@@ -27,12 +27,12 @@ def launch(words: Words) -> int:
         return main()
     found = checked(words, deep=not (words.help or words.informs))
     gc.enable()
-    _hydra([*words.hydra_flags, *found.overrides], words.config_name)
+    _hydra([*words.hydra_flags, *found.overrides], words.config_name, many=found.multirun)
     return 0
 
 
 def checked(words: Words, *, deep: bool) -> Plan:
-    """Every job that the words stand for, checked; raises FaultsError with all faults of the first stage that fails.
+    """Every job that the words stand for; raises FaultsError with all faults of the first stage at fault.
 
     Args:
         words: the command line.
@@ -55,7 +55,7 @@ def checked(words: Words, *, deep: bool) -> Plan:
     return found
 
 
-def _hydra(argv: Sequence[str], config_name: str | None) -> None:
+def _hydra(argv: Sequence[str], config_name: str | None, *, many: bool = False) -> None:
     """Run Hydra's own main with these words; what the job raises reaches our caller as it is."""
     import hydra
 
@@ -70,7 +70,7 @@ def _hydra(argv: Sequence[str], config_name: str | None) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints the traceback and exits by itself
     sys.argv = [typed[0], *argv]
     try:
-        decorate(_job(failures, many="--multirun" in argv))()
+        decorate(_job(failures, many=many))()
     finally:
         sys.argv = typed
         os.environ.pop("HYDRA_FULL_ERROR")
@@ -81,7 +81,7 @@ def _hydra(argv: Sequence[str], config_name: str | None) -> None:
 
 
 def _job(failures: list[Exception], *, many: bool) -> Callable[[DictConfig], float | None]:
-    """The job as Hydra calls it; a single job's failure is kept for us, since Hydra would print its own line."""
+    """The job as Hydra calls it; a single job's failure is kept for us: Hydra would print its own line."""
     from llm_lab.modes.job import job
 
     if many:

@@ -34,7 +34,8 @@ def main(words: Words) -> int:
             if not group.startswith("hydra")
         ]
         blocks.append(
-            "Train one:  python -m llm_lab +experiment=NAME\nLook first: python -m llm_lab show +experiment=NAME"
+            "Train one:  python -m llm_lab +experiment=NAME\n"
+            "Look first: python -m llm_lab show +experiment=NAME"
         )
     print("\n\n".join(blocks))
     for fault in clashes(found):

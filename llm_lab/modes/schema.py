@@ -25,11 +25,10 @@ def main(words: Words) -> int:
         file.write_text(json.dumps(schema, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"wrote {len(written)} schemas to {folder}; put this line on top of a file to bind it:")
     for layer in found:
-        for name in configs(layer.folder):
-            schema = name if name in written else name.partition("/")[0]
-            if schema in written:
-                home = (layer.folder / f"{name}.yaml").parent
-                print(
-                    f"{name}.yaml: {HINT.format(Path(os.path.relpath(folder / f'{schema}.json', home)).as_posix())}"
-                )
+        for config in configs(layer.folder):
+            bound = config if config in written else config.partition("/")[0]
+            if bound in written:
+                home = (layer.folder / f"{config}.yaml").parent
+                path = Path(os.path.relpath(folder / f"{bound}.json", home)).as_posix()
+                print(f"{config}.yaml: {HINT.format(path)}")
     return 0

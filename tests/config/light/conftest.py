@@ -38,7 +38,13 @@ seed: ${seed}
 """,
     "model/small.yaml": "# A small model.\n_target_: TOYS.Model\nwidth: 8\ntokenizer: {words: 5}\n",
     "model/minilm.yaml": "# A middling model.\n_target_: TOYS.Model\nwidth: 384\ntokenizer: {words: 9}\n",
-    "model/text/tiny.yaml": "# @package model\n# For texts.\n_target_: TOYS.Deep\nwidth: 2\ntokenizer: null\n",
+    "model/text/tiny.yaml": """\
+# @package model
+# For texts.
+_target_: TOYS.Deep
+width: 2
+tokenizer: null
+""",
     "task/label.yaml": """\
 # One label.
 _target_: TOYS.Task

@@ -1,5 +1,7 @@
 """The light check: one test per kind of fault, in the words that a user reads."""
 
+# ruff: noqa: E501, ISC004 - whole sentences and command lines, as a user reads and types them
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Our composition is Hydra's, value for value, and knows where each value comes from."""
 
+# ruff: noqa: E501 - whole sentences and command lines, as a user reads and types them
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -122,7 +124,7 @@ def test_packages_and_nested_defaults_keep_their_origins(
 
 @pytest.mark.parametrize("beside", [True, False])
 def test_relative_files_are_meant_from_the_yaml_file_then_from_its_pack(
-    tmp_path: Path, tree: Path, beside: bool
+    tmp_path: Path, tree: Path, *, beside: bool
 ) -> None:
     pack = tmp_path / "work" / "experiments" / "mine"
     files = {

@@ -1,5 +1,7 @@
 """Ours, the user's own `conf/`, and packs."""
 
+# ruff: noqa: ISC004 - whole sentences and command lines, as a user reads and types them
+
 from __future__ import annotations
 
 from collections.abc import Callable
