@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ def job(hydra_config: DictConfig) -> float | None:
     Returns:
         The expected metric, else the monitored one, for sweepers that optimise.
     """
-    logging.captureWarnings(capture=True)  # to the run's log file
     context = HydraConfig.get()
+    _prepare_process(context.runtime.choices.get("debug"))
     words = list(context.overrides.task)
     directory = Path(context.runtime.output_dir)
     if context.mode == RunMode.MULTIRUN and read_state(directory).get("state") == "finished":
@@ -43,6 +44,17 @@ def job(hydra_config: DictConfig) -> float | None:
 
     facts = {"name": config.name, "hash": run_hash_of(words), "words": words}
     return score(train(config, directory, facts=facts), config)
+
+
+def _prepare_process(debug: str | None) -> None:
+    """Send what libraries chat about to the run's log file; tell runs that this one starts how it is debugged."""
+    from transformers.utils import logging as transformers_logging
+
+    logging.captureWarnings(capture=True)
+    transformers_logging.disable_default_handler()
+    transformers_logging.disable_progress_bar()
+    if debug:
+        os.environ["LLM_LAB_DEBUG"] = debug
 
 
 def score(metrics: dict[str, Any], config: DictConfig) -> float | None:
