@@ -36,7 +36,7 @@ def check(composed: Composed) -> Composed:
 def faults_of(composed: Composed) -> list[Fault]:
     """All faults of a composed config, those of its composition first; each says where it was written."""
     if not composed.config:
-        return list(composed.faults)
+        return list(dict.fromkeys([*composed.faults, *_guarded(composed)]))
     found: list[Fault] = []
     values = plain(composed.config, found)
     fitted = list(_root(values, composed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def compose(
     root = root or conf_root()
     found = layers(root=root, cwd=cwd)
     for plugins in (False, True):
-        faults, asked = clashes(found), set[str]()
+        faults, asked, loader = clashes(found), set[str](), None
         try:
             loader = open_loader(root, found, config_dir=config_dir, plugins=plugins)
             asked = loader.repository.asked_plugins
@@ -74,6 +75,8 @@ def compose(
         except (HydraException, OmegaConfBaseException) as error:
             faults.append(_unforeseen(error))
             composed = Composed(config=OmegaConf.create({}), faults=faults, layers=found)
+            if loader is not None:  # the files can still be looked through
+                composed.origins = origin.collect(loader.defaults, loader.sources, found)
         if not asked:
             break
     return composed
@@ -166,7 +169,8 @@ def _tell_hydra(composed: Composed) -> None:
             if key in os.environ:
                 node.job.env_set[key] = os.environ[key]
     if OmegaConf.is_interpolation(config, "name"):
-        config.name = config.name
+        with suppress(OmegaConfBaseException):  # which the check tells
+            config.name = config.name
 
 
 def _unforeseen(error: Exception) -> Fault:

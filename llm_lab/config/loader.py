@@ -203,16 +203,18 @@ class RecordingLoader(ConfigLoaderImpl):
     def _process_config_searchpath(
         self, config_name: str | None, parsed_overrides: list[Override], repo: CachingConfigRepository
     ) -> None:
-        """Hydra imports a `pkg://` entry at once, so only our root and the command line may name entries."""
-        faults = (
-            [] if config_name is None else searchpath_faults(file_of(self.sources, config_name), self.root)
-        )
+        ours = None if self._names_search_paths(config_name) else config_name
+        super()._process_config_searchpath(ours, parsed_overrides, repo)
+
+    def _names_search_paths(self, config_name: str | None) -> bool:
+        """Whether a root config that is not ours names search paths; Hydra imports a `pkg://` one at once."""
+        faults = searchpath_faults(file_of(self.sources, config_name), self.root) if config_name else []
         self.repository.faults += [item for item in faults if item not in self.repository.faults]
-        super()._process_config_searchpath(None if faults else config_name, parsed_overrides, repo)
+        return bool(faults)
 
     def look_in(self, folders: object, config_name: str) -> None:
         """Look in the folders of `hydra.searchpath` too, that of the words or else of the root config."""
-        if folders is None:
+        if folders is None and not self._names_search_paths(config_name):
             loaded = self.repository.load_config(config_name)
             folders = OmegaConf.select(loaded.config, "hydra.searchpath") if loaded is not None else None
         if not isinstance(folders, Sequence) or isinstance(folders, str):
