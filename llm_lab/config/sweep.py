@@ -16,6 +16,7 @@ from omegaconf import OmegaConf, open_dict
 from llm_lab.config.compose import Composed, compose
 from llm_lab.config.fault import Fault
 from llm_lab.config.loader import open_loader
+from llm_lab.config.run_hash import run_hash
 from llm_lab.config.search_path import conf_root, layers
 
 JOBS_CHECKED = 32  # up to so many jobs each is composed and checked; beyond, each value of each word once
@@ -49,7 +50,31 @@ def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan
     )
     axes = [list(_values(item)) for item in [*swept, *overrides]]
     jobs = [compose(job, **places) for job in _jobs(axes)]
-    return Plan(jobs=jobs, overrides=_for_hydra(overrides, jobs), multirun=True, faults=[*faults, *more])
+    faults += [*more, *_one_directory(jobs)]
+    return Plan(jobs=jobs, overrides=_for_hydra(overrides, jobs), multirun=True, faults=faults)
+
+
+def _one_directory(jobs: Sequence[Composed]) -> Iterator[Fault]:
+    """Jobs that differ only in what is no content would share a directory, and all but one be left out."""
+    first: dict[str, Composed] = {}
+    for job in jobs:
+        if job.faults or "run_hash" not in str(_sweep_node(job).get("subdir")):
+            continue
+        other = first.setdefault(run_hash(job.config), job)
+        if other is not job:
+            ours = [word for word in job.overrides if word not in other.overrides]
+            theirs = [word for word in other.overrides if word not in job.overrides]
+            yield Fault(
+                key="hydra.sweep.subdir",
+    """Jobs that differ only in what is no content would share a directory: all but one would be left out."""
+                where=" ".join(ours),
+                suggestion="number the jobs to run both: 'hydra.sweep.subdir=${hydra.job.num}'",
+            )
+
+
+def _sweep_node(job: Composed) -> dict[str, Any]:
+    raw: Any = OmegaConf.to_container(job.config.hydra.sweep, resolve=False)
+    return dict(raw)
 
 
 def _is_multirun(composed: Composed) -> bool:

@@ -77,3 +77,16 @@ def test_a_sweep_that_a_config_asks_for(tree: Path) -> None:
 
 def test_a_word_that_cannot_be_read(tree: Path) -> None:
     assert "not an override" in told(plan(["seed=[", "optimizer.lr=1,2"], multirun=True))[0]
+
+
+def test_jobs_that_would_share_a_directory(tree: Path) -> None:
+    write(tree, {"own.yaml": "defaults: [config, _self_]\nhydra: {sweep: {subdir: '${run_hash:}'}}\n"})
+    words = ["++trainer.devices=1,2", "seed=1,2"]
+    lines = [str(fault) for fault in plan(words, multirun=True, config_name="own").faults]
+    assert len(lines) == 2
+    assert (
+        "`++trainer.devices=1` and `++trainer.devices=2` compute the same and would share a directory"
+        in lines[0]
+    )
+    numbered = [*words, "hydra.sweep.subdir='${hydra.job.num}'"]
+    assert plan(numbered, multirun=True, config_name="own").faults == []
