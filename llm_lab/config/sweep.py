@@ -66,7 +66,7 @@ def _one_directory(jobs: Sequence[Composed]) -> Iterator[Fault]:
             theirs = [word for word in other.overrides if word not in job.overrides]
             yield Fault(
                 key="hydra.sweep.subdir",
-    """Jobs that differ only in what is no content would share a directory: all but one would be left out."""
+                message=f"`{' '.join(theirs)}` and `{' '.join(ours)}` compute the same, in one directory",
                 where=" ".join(ours),
                 suggestion="number the jobs to run both: 'hydra.sweep.subdir=${hydra.job.num}'",
             )

@@ -85,7 +85,7 @@ def test_jobs_that_would_share_a_directory(tree: Path) -> None:
     lines = [str(fault) for fault in plan(words, multirun=True, config_name="own").faults]
     assert len(lines) == 2
     assert (
-        "`++trainer.devices=1` and `++trainer.devices=2` compute the same and would share a directory"
+        "`++trainer.devices=1` and `++trainer.devices=2` compute the same, in one directory"
         in lines[0]
     )
     numbered = [*words, "hydra.sweep.subdir='${hydra.job.num}'"]
