@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 NOT_INPUTS = frozenset({"labels", "index", "step_targets"})
@@ -59,7 +60,7 @@ def count(model: nn.Module, shapes: Mapping[Shape, int], *, train: bool) -> int 
         The number, or None for a model that cannot run without data (control flow that looks at values, say).
     """
     try:
-        with FakeTensorMode():
+        with FakeTensorMode(), sdpa_kernel(SDPBackend.MATH):  # the fused kernels of some devices go uncounted
             copied = without_weights(model).train(train)
 
             def operations(shape: Shape) -> int:

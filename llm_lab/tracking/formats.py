@@ -107,7 +107,7 @@ def markdown(value: Any) -> str:
     line = re.sub(r"\s+", " ", clean(str(value))).strip()
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\`*_{}\[\]#!|~$^@])", r"\\\1", line)
-    line = re.sub(r"^([-+=]|\d+(?=[.)]))", r"\\\1", line)  # at the start of a line: lists, rulers
+    line = re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)  # at the start of a line: lists, rulers
     return re.sub(r"(?i)\b(https?|ftp|mailto|xmpp):|\b(www)\.", _not_a_link, line)
 
 

@@ -88,11 +88,20 @@ class Ledger(Callback):
         """Begin the phase ``stage``; remember the model, the precision and the number of ranks."""
         self._module, self._precision, self._ranks = pl_module, str(trainer.precision), trainer.world_size
         self._device = trainer.strategy.root_device.type
-        self._depths[stage] = self.clock.enter(stage)
+        self._depths["stage"] = self.clock.enter(
+            str(getattr(stage, "value", stage))
+        )  # Lightning's is an enum
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """End the phase, and any that an error left open inside it."""
-        self._leave(stage)
+        self._leave("stage")
+        self._settle()
+        self._keep()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Keep the counts of a run that fails or is interrupted; no other hook comes after this one."""
+        self.clock.leave(min(self._depths.values(), default=1))
+        self._depths.clear()
         self._settle()
         self._keep()
 

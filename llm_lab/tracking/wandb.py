@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-import netrc
 import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers.wandb import WandbLogger as LightningWandbLogger
 
+from llm_lab.errors import ConfigError
 from llm_lab.tracking.files import plain, write_json
 
 log = logging.getLogger(__name__)
 OFFLINE = "offline"
+MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")  # the last two are old names
 FLUSH = "x_transaction_log_flush_interval"
 
 
@@ -121,14 +121,27 @@ class WandbLogger(LightningWandbLogger):
     @rank_zero_only
     def close(self, exit_code: int) -> None:
         """Finish the run with its true exit code; anything but 0 is marked as failed."""
-        if self._experiment is not None and not self._closed:
-            self._closed = True
-            self._experiment.finish(exit_code=exit_code)
+        if self._experiment is None or self._closed:
+            return
+        import wandb
+
+        self._closed = True
+        self._experiment.finish(exit_code=exit_code)
+        if wandb.run is None:  # end the service too: only then is the file sure to be whole
+            wandb.teardown()
 
 
 def chosen_mode() -> str:
-    """Return ``WANDB_MODE`` where it can be followed, else online where there is an API key, else offline."""
+    """Return ``WANDB_MODE`` where it can be followed, else online where there is an API key, else offline.
+
+    Raises:
+        ConfigError: the variable holds something else than a mode.
+    """
     asked = os.environ.get("WANDB_MODE", "")
+    if not asked:
+        os.environ.pop("WANDB_MODE", None)  # wandb refuses an empty one
+    elif asked not in MODES:
+        raise ConfigError(f"WANDB_MODE: {asked} is none of {', '.join(MODES)}")
     if asked not in ("", "online", "run"):
         return OFFLINE if asked == "dryrun" else asked
     if has_key():
@@ -141,20 +154,15 @@ def chosen_mode() -> str:
 def has_key() -> bool:
     """Whether wandb would find credentials without asking: its variables, its settings, or a netrc file."""
     import wandb
+    from wandb.sdk.lib.wbauth import read_netrc_auth  # it knows under which names a server goes
 
     settings = wandb.setup(wandb.Settings(silent=True)).settings
-    return bool(settings.api_key or settings.identity_token_file or _in_netrc(settings.base_url))
-
-
-def _in_netrc(address: str) -> bool:
-    usual = (Path.home() / name for name in (".netrc", "_netrc"))
-    files = [Path(os.environ["NETRC"]).expanduser()] if os.environ.get("NETRC") else [*usual]
     try:
-        known = [
-            netrc.netrc(file).authenticators(urlsplit(address).netloc) for file in files if file.is_file()
-        ]
-        return any(known)
-    except (OSError, netrc.NetrcParseError):
+        return bool(
+            settings.api_key or settings.identity_token_file or read_netrc_auth(host=settings.base_url)
+        )
+    except wandb.Error as error:
+        log.warning("the API key of Weights & Biases cannot be used: %s", str(error).splitlines()[0])
         return False
 
 
