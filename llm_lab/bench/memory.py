@@ -1,4 +1,4 @@
-"""Memory against table size: peak anonymous memory above the imports, in tokenizing and in reading batches."""
+"""Memory against table size: peak anonymous memory above the imports, tokenizing and reading batches."""
 
 from __future__ import annotations
 

@@ -6,10 +6,9 @@ The file is what ``datasets.Dataset.from_file`` opens; its columns are ``text``,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,22 +30,23 @@ class ArrowWriter:
         self._schema = pa.schema(fields)
         self._sink = pa.OSFile(str(path), "wb")
         self._stream = pa.ipc.new_stream(self._sink, self._schema)
+        self._pool = pa.system_memory_pool()  # gives large blocks back at once, as Arrow's default does not
         self._waiting: list[Any] = []
 
     def add(self, texts: Sequence[str], labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> None:
         """Append rows: texts, targets and token numbers, one each."""
-        kinds = self._schema.types
-        arrays = [pa.array(values, kind) for values, kind in zip((texts, labels, ids), kinds, strict=True)]
+        columns = zip((texts, labels, ids), self._schema.types, strict=True)
+        arrays = [pa.array(values, kind, memory_pool=self._pool) for values, kind in columns]
         self._waiting.append(pa.record_batch(arrays, schema=self._schema))
         if sum(batch.nbytes for batch in self._waiting) >= PIECE_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        table = pa.Table.from_batches(self._waiting, self._schema).combine_chunks()
+        table = pa.Table.from_batches(self._waiting, self._schema).combine_chunks(memory_pool=self._pool)
         self._stream.write_table(table)
         self._waiting = []
 
-    def __enter__(self) -> ArrowWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -126,9 +126,3 @@ class _Piece:
         if self._label_offsets is None:
             return self._labels[place]
         return self._labels[self._label_offsets[place] : self._label_offsets[place + 1]]
-
-
-def chunked(rows: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    """Cut a stream into lists of at most ``size``."""
-    while chunk := list(islice(rows, size)):
-        yield chunk

@@ -19,14 +19,15 @@ DONE = "spec.json"
 
 def content_hash(recipe: Mapping[str, Any]) -> str:
     """Hash of everything that the prepared data depend on, 32 hexadecimal digits."""
-    text = json.dumps(recipe, sort_keys=True, ensure_ascii=False, default=list)
+    text = json.dumps(recipe, sort_keys=True, ensure_ascii=False)
     return sha256(text.encode()).hexdigest()[:32]
 
 
 def prepared(digest: str, make: Callable[[Path], None]) -> Path:
     """Return the folder of that hash, after ``make(temporary folder)`` where it is not there yet.
 
-    Processes that ask for the same hash wait for the first. A folder appears under its name when it is complete.
+    Processes that ask for the same hash wait for the first. A folder appears under its name when it is
+    complete.
     """
     folder = assets.home() / "data" / digest
     if (folder / DONE).is_file():

@@ -15,7 +15,11 @@ from llm_lab.errors import DataError
 BATCH = 1024  # rows decoded at a time
 
 
-def read_parquet(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
+def read_parquet(
+    path: Path,
+    source: Source,  # noqa: ARG001 - one signature for all readers
+    needed: Sequence[str],
+) -> Iterator[Record | Rejected]:
     """Yield the rows of a Parquet file.
 
     Raises:
@@ -37,12 +41,12 @@ def read_parquet(path: Path, source: Source, needed: Sequence[str]) -> Iterator[
 
 
 def read_hub(name: str, source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
-    """Yield the rows of a data set that ``datasets.load_dataset`` knows, under its own cache and offline rules.
+    """Yield the rows of what ``datasets.load_dataset`` knows, under its own cache and offline rules.
 
     Args:
         name: ``org/name`` or ``org/name@revision``, or a local folder.
-        source: its ``subset`` names a configuration, its ``split`` one split; without one all are read, and each
-            row says which in the column ``split``.
+        source: its ``subset`` names a configuration, its ``split`` one split; without one all are read, and
+            each row says which in the column ``split``.
         needed: columns; numbers of class labels are given as their names.
 
     Raises:

@@ -27,7 +27,7 @@ class CleanRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Column names by role; several text columns are joined by a line break, a label may have one column each."""
+    """Column names by role; text columns are joined by line breaks, labels may have a column each."""
 
     text: tuple[str, ...]
     label: tuple[str, ...]

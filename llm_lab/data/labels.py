@@ -1,4 +1,4 @@
-"""What a label column may hold, and how it becomes a target: names, numbers of names, thresholds, sets, scores."""
+"""What a label column may hold and how it becomes a target: names, numbers, thresholds, sets, scores."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _single(labels: Sequence[Any] | Mapping[str, Any] | None) -> Reader:
 
 
 def _name(value: Any) -> str:
-    """A cell as a name: surrounding space aside, whole floats without their fraction (pandas writes 1 as 1.0)."""
+    """A cell as a name: without surrounding space, whole floats without fraction (pandas writes 1 as 1.0)."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     name = "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()

@@ -1,4 +1,4 @@
-"""Batches from a token table; the training loader knows where it stands, so that a run goes on in mid-epoch."""
+"""Batches from a token table; the training loader knows where it stands, so that runs resume in mid-epoch."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class BatchLoader:
 class TrainLoader(BatchLoader):
     """Batches in a random order, a pure function of seed and epoch.
 
-    Its state is an epoch and a position in it. Lightning stores and restores that by itself, and counts the epochs;
-    a bare loop gets the next epoch at every pass.
+    Its state is an epoch and a position in it. Lightning stores and restores that by itself, and counts the
+    epochs; a bare loop gets the next epoch at every pass.
 
     Args:
         table: rows of the split.

@@ -100,7 +100,7 @@ class DataModule(LightningDataModule, ABC):
         return self._loader("test", self.spec) if self.spec.sizes.get("test") else []
 
     def rows(self, split: Split) -> Iterator[dict[str, Any]]:
-        """Yield ``text``, ``label`` (name, list of names, or number) and ``index`` of every row of a split."""
+        """Yield ``text``, ``label`` (name, list of names, or number) and ``index`` of each row of a split."""
         spec = self.spec
         if not spec.sizes.get(split):
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,9 +35,9 @@ class Cut:
 class Order:
     """Length-bucketed order of the batches of one rank.
 
-    Rows are shuffled, sorted by length inside windows of about ``WINDOW`` rows, cut into steps, and the steps of a
-    window shuffled. The rows that do not fill a step come last, cut as evenly as can be; a rank that gets none of
-    them gets an empty batch, so that all ranks make the same number of steps.
+    Rows are shuffled, sorted by length inside windows of about ``WINDOW`` rows, cut into steps, and the steps
+    of a window shuffled. The rows that do not fill a step come last, cut as evenly as can be; a rank that
+    gets none of them gets an empty batch, so that all ranks make the same number of steps.
 
     Args:
         rows: rows of the split.
@@ -60,13 +61,13 @@ class Order:
         return -(-self.rest // (self.cut.batch_size * self.cut.world_size))
 
     def batches(self, epoch: int, start: int = 0, stop: int | None = None) -> Iterator[tuple[IntArray, int]]:
-        """Yield the rows of each micro-batch of this rank from number ``start`` on, with its step's row count.
+        """Yield the rows of this rank's micro-batches from ``start`` on, each with its step's row count.
 
         Args:
             epoch: number of the epoch.
             start: micro-batches to leave out, for resuming.
-            stop: number of micro-batches after which the epoch will be broken off: a step that this cuts short counts
-                only the rows that it gets to see.
+            stop: number of micro-batches after which the epoch will be broken off: a step that this cuts
+                short counts only the rows that it gets to see.
         """
         stop = len(self) if stop is None else min(stop, len(self))
         for step, parts in self._steps(epoch, start // self.cut.accumulate):
@@ -80,7 +81,7 @@ class Order:
     def _steps(self, epoch: int, start: int) -> Iterator[tuple[int, list[IntArray]]]:
         """Yield each step with its micro-batches, those of one moment side by side."""
         bounds = [self.full * window // self.windows for window in range(self.windows + 1)]
-        for window, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for window, (low, high) in enumerate(pairwise(bounds)):
             if high <= start:
                 continue
             steps = self._window(epoch, window, low, high)
@@ -103,10 +104,11 @@ class Order:
 
 
 def shuffled(places: IntArray, count: int, *, seed: tuple[int, int]) -> IntArray:
-    """Rows that stand at these places of a random permutation of ``range(count)``, without making the permutation.
+    """Rows that stand at these places of a random permutation of ``range(count)``, which is never made.
 
-    Rounds of an odd multiplication, an addition and an xor-shift are bijections of the numbers below a power of two;
-    numbers that fall outside the range walk on until they fall inside (Black and Rogaway 2002, cycle walking).
+    Rounds of an odd multiplication, an addition and an xor-shift are bijections of the numbers below a power
+    of two; numbers that fall outside the range walk on until they fall inside (cycle walking: Black and
+    Rogaway 2002).
     """
     bits = max(2, (count - 1).bit_length())
     mask, shift = np.uint64((1 << bits) - 1), np.uint64((bits + 1) // 2)

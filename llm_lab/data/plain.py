@@ -16,7 +16,7 @@ def read_lines(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Re
     with open_text(path, encoding=source.encoding, newline="\n") as stream:
         for number, line in enumerate(stream, start=1):
             if line.strip():
-                yield Record(path.name, number, {needed[0]: line})
+                yield Record(path.name, number, {needed[0]: line.rstrip("\r\n")})
 
 
 def read_folder(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:

@@ -20,7 +20,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that cannot be used: ``reason`` is one of a few fixed phrases, ``detail`` says what stood there."""
+    """A row that cannot be used: ``reason`` is one of a few phrases, ``detail`` says what stood there."""
 
     file: str
     line: int

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from llm_lab.data.record import Rejected
 from llm_lab.errors import DataError
@@ -63,7 +63,7 @@ class RejectLog:
         if self._stream is not None:
             self._stream.close()
 
-    def __enter__(self) -> RejectLog:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -11,8 +11,8 @@ from llm_lab.errors import DataError
 
 Fate = Literal["drop", "keep"]
 
-CONFLICT = """(split, same) IN (
-    SELECT split, same FROM row GROUP BY split, same HAVING MIN(label) <> MAX(label))"""
+CONFLICTING = "SELECT split, same FROM row GROUP BY split, same HAVING MIN(label) <> MAX(label)"
+CONFLICT = f"(split, same) IN ({CONFLICTING})"
 DUPLICATE = """fate IS NULL AND EXISTS (
     SELECT 1 FROM row AS other WHERE other.split = row.split AND other.same = row.same
     AND other.label = row.label AND other.id < row.id AND other.fate IS NULL)"""
@@ -37,8 +37,8 @@ class Policy:
     Attributes:
         conflicts: the same text with different labels in one split: ``drop`` all of them or ``keep`` them.
         duplicates: the same text with the same label in one split: keep the first or all.
-        leaks: rows of a split that stand in a later one (train, val, test), case and spacing aside: taken from
-            the earlier split, kept, or an ``error``.
+        leaks: rows of a split that stand in a later one (train, val, test), case and spacing aside: taken
+            from the earlier split, kept, or an ``error``.
         limit: most rows per split; one of each label first, then in proportion.
     """
 
@@ -56,6 +56,7 @@ def settle(staging: Staging, policy: Policy) -> dict[str, Any]:
     """
     counts = {
         "conflicts": _deal(staging, "conflict", CONFLICT, policy.conflicts),
+        "conflicting_texts": staging.execute(f"SELECT COUNT(*) FROM ({CONFLICTING})").fetchone()[0],  # noqa: S608
         "duplicates": _deal(staging, "duplicate", DUPLICATE, policy.duplicates),
         "leaks": _leaks(staging, policy.leaks),
     }
@@ -67,7 +68,7 @@ def settle(staging: Staging, policy: Policy) -> dict[str, Any]:
 
 
 def _mark(staging: Staging, fate: str, condition: str, *values: Any) -> None:
-    staging.execute(f"UPDATE row SET fate = '{fate}' WHERE {condition}", *values)  # noqa: S608 - our own constants
+    staging.execute(f"UPDATE row SET fate = '{fate}' WHERE {condition}", *values)  # noqa: S608 - ours
 
 
 def _deal(staging: Staging, fate: str, condition: str, policy: str) -> dict[str, int]:
@@ -94,7 +95,7 @@ def _total(counts: Mapping[str, int]) -> int:
 
 
 def _fill(staging: Staging, split: str) -> None:
-    """Give a share that caught no row the training text with the lowest key: small tables have every split."""
+    """Give a share that caught no row the training text with the lowest key: small tables get all splits."""
     sizes = staging.count(KEPT)
     if sizes.get(split) or sizes.get("train", 0) < len(staging.shares) + 1:
         return

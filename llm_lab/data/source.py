@@ -57,7 +57,7 @@ ENTRY_KEYS = tuple(f.name for f in fields(Source) if f.name != "name")
 def parse_sources(source: str | Mapping[str, Any], **defaults: Any) -> tuple[Source, ...]:
     """Read the ``source`` key: ``URI``, ``{uri: ..., ...}``, or ``{NAME: URI | {uri: ..., ...}}``.
 
-    A NAME that names a split gives its rows that split. ``defaults`` hold for entries that do not say otherwise.
+    A NAME that names a split gives its rows that split. ``defaults`` hold for entries that say nothing else.
 
     Raises:
         ConfigError: an entry without a URI, an unknown key, an unknown split.

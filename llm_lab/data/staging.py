@@ -24,7 +24,8 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA temp_store = FILE;
 PRAGMA cache_size = -8000;
-CREATE TABLE row (id INTEGER PRIMARY KEY, split TEXT, made INTEGER, label TEXT, same INTEGER, fold INTEGER, fate TEXT);
+CREATE TABLE row (
+    id INTEGER PRIMARY KEY, split TEXT, made INTEGER, label TEXT, same INTEGER, fold INTEGER, fate TEXT);
 CREATE TABLE body (id INTEGER PRIMARY KEY, content TEXT);
 """
 INDICES = """
@@ -46,7 +47,7 @@ def folded(text: str) -> str:
 
 
 def split_by_key(key: int, shares: Mapping[str, float]) -> Split:
-    """The split a folded text falls into: the lowest keys are the test split, the next the validation split."""
+    """The split a folded text falls into: the lowest keys are the test split, the next the validation."""
     place = key / (1 << KEY_BITS)
     test = shares.get("test", 0.0)
     if place < test:
@@ -99,14 +100,16 @@ class Staging:
 
     def count(self, condition: str, *values: Any) -> dict[str, int]:
         """Rows that meet an SQL condition, by split."""
-        found = self.execute(f"SELECT split, COUNT(*) FROM row WHERE {condition} GROUP BY split", *values)  # noqa: S608
+        query = f"SELECT split, COUNT(*) FROM row WHERE {condition} GROUP BY split"  # noqa: S608 - ours
+        found = self.execute(query, *values)
         return dict(found.fetchall())
 
     def label_counts(self, split: str | None = None) -> dict[str, int]:
         """Kept rows by target, of one split or of all."""
-        where = KEPT if split is None else f"{KEPT} AND split = ?"
-        values = () if split is None else (split,)
-        found = self.execute(f"SELECT label, COUNT(*) FROM row WHERE {where} GROUP BY label", *values)  # noqa: S608
+        query = (
+            "SELECT label, COUNT(*) FROM row WHERE fate IS NULL AND split = IFNULL(?, split) GROUP BY label"
+        )
+        found = self.execute(query, split)
         return dict(found.fetchall())
 
     def rows(self, split: str) -> Iterator[tuple[int, dict[str, str], str]]:

@@ -39,7 +39,7 @@ class Targets:
             columns: name the label.
 
         Raises:
-            DataError: all training rows have the same label, or there are too many labels for a classification.
+            DataError: all training rows have the same label, or there are too many labels.
         """
         if problem == "regression":
             return cls(problem=problem, names=(columns.label[0],), counts=(), warnings=[])

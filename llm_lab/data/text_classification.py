@@ -31,7 +31,7 @@ class TextClassificationData(DataModule):
     """Rows of text with one label, several labels, or a number.
 
     Args:
-        source: a URI, ``{uri: ...}``, or a mapping from a name to either; a name such as ``train`` or ``test``, or
+        source: a URI, ``{uri: ...}``, or a mapping from a name to either; a name such as ``train``, or
             ``split:`` beside the URI, says which split its rows belong to, ``label:`` which label they have.
             Beside the URI may also stand ``format``, ``header``, ``encoding``, ``quoted``, ``subset``.
         tokenizer: node of a ``llm_lab.data.tokenizers.TokenizerSource``.
@@ -39,15 +39,15 @@ class TextClassificationData(DataModule):
         format: csv, tsv, json, jsonl, parquet, text, folder, hub; None tells it from the suffix.
         header: column names of tables that have no header row.
         encoding: of text files.
-        columns: the column of each role, ``text``, ``label`` and ``split``; several columns may make up a text.
+        columns: the column of each role, ``text``, ``label``, ``split``; several columns may make up a text.
         labels: names, or a mapping from a name to its values or conditions (``llm_lab.data.labels``).
         label_separator: stands between the labels of a cell where ``problem`` is ``multi_label``.
         problem: what a target is.
-        split: shares of the rows that go to ``val`` and ``test`` by a hash of their text; None makes 0.1 each where
-            the source says nothing about splits, and none otherwise.
+        split: shares of the rows that go to ``val`` and ``test`` by a hash of their text; None makes 0.1 each
+            where the source says nothing about splits, and none otherwise.
         conflicts: what becomes of equal texts with different labels in one split.
         duplicates: what becomes of equal texts with equal labels in one split.
-        leaks: what becomes of rows that stand in a later split too: taken from the earlier one, kept, or an error.
+        leaks: what becomes of rows that stand in a later split too: taken from the earlier, kept, an error.
         limit: most rows per split.
         max_rejected: share of unusable rows above which the run stops.
         max_length: most tokens per row.
@@ -99,7 +99,7 @@ class TextClassificationData(DataModule):
         self._told = {"separator": label_separator}
 
     def recipe(self) -> Mapping[str, Any]:
-        """Return what the tokens depend on: contents of the sources, columns, splits, transforms, tokenizer."""
+        """Return what the tokens depend on: sources' contents, columns, splits, transforms, tokenizer."""
         return {
             "format": FORMAT,
             "sources": [_identity(source) for source in self.sources],
@@ -172,7 +172,7 @@ def _shares(
 
 def _identity(source: Source) -> dict[str, Any]:
     told = {name: value for name, value in vars(source).items() if name != "uri"}
-    if source.format == "hub":
+    if source.uri.startswith("hf://"):
         return {**told, "uri": source.uri}
     inside = source.uri if "#sha256=" in source.uri else ""
     return {**told, "content": assets.fingerprint(as_uri(source.uri)), "inside": inside}

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
-import fsspec
+import fsspec  # type: ignore[import-untyped]
 
 from llm_lab.data.record import UnusableError
 from llm_lab.errors import ConfigError
 
+STANDARD_INPUT = Path("-")
+
 
 @contextmanager
 def open_text(path: Path, *, encoding: str, newline: str) -> Iterator[TextIO]:
-    """Yield a text stream in which undecodable bytes stand as lone surrogates; a byte-order mark is skipped.
+    r"""Yield a text stream in which undecodable bytes stand as lone surrogates; a byte-order mark is skipped.
 
     Args:
-        path: file; ``.gz``, ``.bz2``, ``.xz`` and ``.zst`` are unpacked on the way.
+        path: file, or ``-``; ``.gz``, ``.bz2``, ``.xz`` and ``.zst`` are unpacked on the way.
         encoding: name of a Python codec.
-        newline: ``""`` ends lines at ``\\n``, ``\\r`` and ``\\r\\n``, ``"\\n"`` only there.
+        newline: ``""`` ends lines at ``\n``, ``\r`` and ``\r\n``, ``"\n"`` only there.
 
     Raises:
         ConfigError: no codec of that name.
     """
     try:
-        "".encode(encoding)
+        name = codecs.lookup(encoding).name
     except LookupError as error:
         raise ConfigError(f"data.encoding: {error}") from None
+    codec = "utf-8-sig" if name == "utf-8" else name
+    with open_binary(path) as raw:
+        yield io.TextIOWrapper(raw, encoding=codec, errors="surrogateescape", newline=newline)
+
+
+@contextmanager
+def open_binary(path: Path) -> Iterator[BinaryIO]:
+    """Yield the bytes of a file, unpacked, or of standard input."""
+    if path == STANDARD_INPUT:
+        yield sys.stdin.buffer
+        return
     with fsspec.open(str(path), "rb", compression="infer") as raw:
-        yield _decoded(raw, encoding, newline)
-
-
-def _decoded(raw: io.BufferedIOBase, encoding: str, newline: str) -> TextIO:
-    codec = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
-    return io.TextIOWrapper(raw, encoding=codec, errors="surrogateescape", newline=newline)  # type: ignore[type-var]
+        yield raw
 
 
 def check_text(value: str) -> str:

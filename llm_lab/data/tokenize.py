@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_lab.data.arrow import ArrowWriter, chunked
+from llm_lab.data.arrow import ArrowWriter
 from llm_lab.data.collate import encode
 from llm_lab.data.module import TOKENIZER
 from llm_lab.data.progress import progress
@@ -20,7 +20,8 @@ from llm_lab.errors import DataError
 if TYPE_CHECKING:
     from llm_lab.data.text_classification import TextClassificationData
 
-CHUNK = 512  # rows tokenized together
+CHUNK_ROWS = 512  # tokenized together
+LONG = 1 << 16  # characters of a text after which the chunk ends
 
 
 @dataclass(kw_only=True)
@@ -49,19 +50,33 @@ def tokenize(data: TextClassificationData, staging: Staging, folder: Path, targe
     """
     from transformers import AutoTokenizer
 
-    sizes = {split: size for split in SPLITS if (size := staging.count(KEPT).get(split))}
+    kept = staging.count(KEPT)
+    sizes: dict[str, int] = {split: kept[split] for split in SPLITS if kept.get(split)}
     data.tokenizer.save(folder / TOKENIZER, lambda: _training_texts(data, staging, targets))
     tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, trust_remote_code=False)
     counts = TokenCounts(sizes=sizes, pad_id=tokenizer.pad_token_id or 0)
     for split, size in sizes.items():
         rows = progress(_rows(data, staging, split, targets), f"tokenizing {split}", size)
         with ArrowWriter(path=folder / f"{split}.arrow", problem=data.problem) as writer:
-            for chunk in chunked(rows, CHUNK):
-                texts, labels = zip(*chunk, strict=True)
+            for texts, labels in _chunks(rows):
                 ids = encode(texts, tokenizer, max_length=data.max_length)
                 writer.add(texts, labels, ids)
                 counts.add(split, ids, data.max_length)
     return counts
+
+
+def _chunks(rows: Iterator[tuple[str, Any]]) -> Iterator[tuple[list[str], list[Any]]]:
+    """Gather texts and targets, few where the texts are long."""
+    texts: list[str] = []
+    targets: list[Any] = []
+    for text, target in rows:
+        texts.append(text)
+        targets.append(target)
+        if len(texts) == CHUNK_ROWS or len(text) > LONG:
+            yield texts, targets
+            texts, targets = [], []
+    if texts:
+        yield texts, targets
 
 
 def _rows(

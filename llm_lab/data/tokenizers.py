@@ -21,7 +21,7 @@ class TokenizerSource(ABC):
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Return what its tokens depend on besides the training texts, as plain values for the content hash."""
+        """Return what its tokens depend on besides the training texts, as plain values to be hashed."""
 
     @abstractmethod
     def save(self, folder: Path, texts: Texts) -> None:
@@ -66,7 +66,7 @@ class Trained(TokenizerSource):
         kind: ``character`` (a token per character, for languages without spaces) or ``wordpiece``.
         vocab_size: most tokens, the five special ones included.
         lowercase: fold case and accents first.
-        max_rows: most training rows it learns from; the words of all texts of a large table need not fit in memory.
+        max_rows: most training rows it learns from: the words of a large table need not fit in memory.
     """
 
     def __init__(
@@ -75,14 +75,12 @@ class Trained(TokenizerSource):
         kind: Literal["character", "wordpiece"],
         vocab_size: int,
         lowercase: bool = True,
-        max_rows: int = 100_000,
+        max_rows: int = 50_000,
     ) -> None:
         if kind not in {"character", "wordpiece"}:
-            raise ConfigError(f"tokenizer.kind: unknown kind `{kind}`; there is `character`, `wordpiece`")
+            raise ConfigError(f"kind: unknown kind `{kind}`; there is `character`, `wordpiece`")
         if vocab_size <= len(SPECIAL):
-            raise ConfigError(
-                f"tokenizer.vocab_size: {vocab_size} leaves no room beside {len(SPECIAL)} special tokens"
-            )
+            raise ConfigError(f"vocab_size: {vocab_size} leaves no room beside the special tokens")
         self.kind, self.vocab_size, self.lowercase, self.max_rows = kind, vocab_size, lowercase, max_rows
 
     def identity(self) -> dict[str, Any]:
@@ -102,7 +100,7 @@ class Trained(TokenizerSource):
     def _untrained(self) -> tuple[Any, Any]:
         from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-        options = {
+        options: dict[str, Any] = {
             "vocab_size": self.vocab_size,
             "special_tokens": list(SPECIAL.values()),
             "show_progress": False,

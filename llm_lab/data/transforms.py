@@ -21,8 +21,8 @@ Row = dict[str, Any]
 class Transform(ABC):
     """Maps a row (``text``, further text columns, ``label``, ``split``) to a row.
 
-    A subclass changes what it likes; ``text`` is what is tokenized. Chance comes from ``rng`` alone, which is seeded
-    by the run's seed and the row's own text, so that a row gets the same numbers wherever it stands.
+    A subclass changes what it likes; ``text`` is what is tokenized. Chance comes from ``rng`` alone, which is
+    seeded by the run's seed and the row's own text: a row gets the same numbers wherever it stands.
     """
 
     splits: Sequence[Split] = ("train", "val", "test")

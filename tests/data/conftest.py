@@ -12,7 +12,23 @@ import pytest
 from llm_lab.data.text_classification import TextClassificationData
 
 TOKENIZER = {"_target_": "llm_lab.data.tokenizers.Trained", "kind": "character", "vocab_size": 200}
-WORDS = "amber birch cedar delta ember fjord grove heath inlet jetty knoll lagoon marsh north ocean".split()
+WORDS = [
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "heath",
+    "inlet",
+    "jetty",
+    "knoll",
+    "lagoon",
+    "marsh",
+    "north",
+    "ocean",
+]
 
 Make = Callable[..., TextClassificationData]
 
