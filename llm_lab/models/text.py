@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedModel
 
 from llm_lab.data.spec import DataSpec
@@ -53,8 +54,10 @@ def pretrained(
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         model = load(folder, configure(config, spec=spec, pooling=pooling, dropout=dropout), pooling)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise AssetError(f"model.source: transformers cannot load {source} ({folder}): {error}") from error
+    except (OSError, ValueError, KeyError, RuntimeError, StrictDataclassError) as error:
+        raise AssetError(
+            f"model.source: transformers cannot load {source} ({folder}): {_line(error)}"
+        ) from error
     check_fit(model, spec)
     freeze_parameters(model, freeze)
     return model.train()  # from_pretrained leaves dropout off, and Lightning keeps the mode it finds
@@ -91,8 +94,13 @@ def from_scratch(
     try:
         config = AutoConfig.for_model(architecture, **fields)
         model = blank(configure(config, spec=spec, pooling=pooling, dropout=dropout), pooling)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"model.sizes: no {architecture} can be built from them: {error}") from error
+    except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
+        raise ConfigError(f"model.sizes: no {architecture} can be built from them: {_line(error)}") from error
     check_fit(model, spec)
     freeze_parameters(model, freeze)
     return model
+
+
+def _line(error: Exception) -> str:
+    """What the libraries say over many lines."""
+    return " ".join(str(error).split())

@@ -136,10 +136,12 @@ class Task(LightningModule):
             averaging[-1].store_weights(checkpoint)
 
     def save_artifact(self, folder: Path) -> None:
-        """Write a plain Hugging Face folder that needs neither this run nor this framework.
+        """Write a plain Hugging Face folder that needs neither this run nor this framework; rank 0 does.
 
         See `llm_lab.tasks.artifact.write_artifact`.
         """
+        if self.global_rank != 0:
+            return
         write_artifact(
             folder, model=self.network(), wrappers=self.wrappers, spec=self.spec, task=type(self).__name__
         )

@@ -199,6 +199,7 @@ def test_a_config_that_wants_its_own_code_is_refused(tmp_path):
         ({"architecture": "brt"}, r"model.architecture: .*'brt'; did you mean 'bert'"),
         ({"sizes": {"hiden_size": 8}}, r"model.sizes.hiden_size: .*did you mean 'hidden_size'"),
         ({"sizes": {"hidden_size": 10, "num_attention_heads": 3}}, r"model.sizes: no bert can be built"),
+        ({"sizes": {"hidden_size": "wide"}}, r"model.sizes: no bert can be built.*hidden_size"),
     ],
 )
 def test_sizes_that_do_not_fit_are_named(changes, words):
