@@ -109,7 +109,7 @@ def proposal(target: str) -> str:
     last = target.rpartition(".")[2]
     ours = catalogue()
     same = [name for name in ours if name.rpartition(".")[2] == last]
-    if found := nearest(target, same or ours, cutoff=0.5 if same else 0.8):
+    if found := nearest(target, same or ours, cutoff=0.6 if same else 0.8):
         return f"did you mean `{found}`?"
     head = nearest(target.rpartition(".")[0], [root for root in LIBRARIES if root[-1].islower()], cutoff=0.8)
     return f"did you mean `{head}.{last}`?" if head else ""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llm_lab.config.allowed import LIBRARIES, ROOMS, TargetError, admitted, check_name, proposal, within
-from llm_lab.config.nearest import did_you_mean, nearest
+from llm_lab.config.nearest import nearest
 
 Target = Callable[..., Any]
 
@@ -26,7 +26,7 @@ def resolve(target: object, expected: tuple[type, ...]) -> Target:
         TargetError: the name is not allowed, does not exist, or names something else than its own text says.
     """
     name = check_name(target)
-    found = _locate(name)
+    found = _locate(name, expected)
     if inspect.isclass(found):
         _check_identity(name, found)
         _check_kind(name, (found,), expected)
@@ -43,7 +43,7 @@ def name_of(target: Target) -> str:
     return f"{target.__module__}.{target.__qualname__}"
 
 
-def _locate(name: str) -> Any:
+def _locate(name: str, expected: tuple[type, ...]) -> Any:
     """Import the longest module in a name, then go down through classes; modules are never gone through."""
     module, rest = _module(name)
     found: Any = module
@@ -53,13 +53,17 @@ def _locate(name: str) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError:
-            names = [item for item in dir(found) if not item.startswith("_")]
             head = name.removesuffix("." + ".".join(rest[number:]))
-            raise TargetError(
-                f"{name} does not exist ({head} has no `{part}`)",
-                did_you_mean(part, names, form=f"{head}.{{}}") if nearest(part, names) else proposal(name),
-            ) from None
+            near = nearest(part, _classes(found, expected)) if within(name, LIBRARIES) else None
+            hint = f"did you mean `{head}.{near}`?" if near else proposal(name)
+            raise TargetError(f"{name} does not exist ({head} has no `{part}`)", hint) from None
     return found
+
+
+def _classes(holder: Any, expected: tuple[type, ...]) -> list[str]:
+    """Return the names of the public classes of a kind that a module holds."""
+    public = {name: value for name, value in vars(holder).items() if not name.startswith("_")}
+    return [name for name, value in public.items() if inspect.isclass(value) and issubclass(value, expected)]
 
 
 def _module(name: str) -> tuple[types.ModuleType, list[str]]:
