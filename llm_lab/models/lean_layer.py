@@ -1,0 +1,161 @@
+"""The forward pass of a lean encoder layer of the BERT family, and when it may be taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.activations import GELUActivation
+
+from llm_lab.models.lean_attention import Attention, SelfAttention, first_token_attention
+from llm_lab.models.lean_dropout import Rate, dropout_forward, representable
+from llm_lab.models.lean_tail import Settings, Tail
+
+FAMILIES = {
+    "Bert": "bert",
+    "Roberta": "roberta",
+    "XLMRoberta": "xlm_roberta",
+    "Camembert": "camembert",
+    "Electra": "electra",
+}
+PARTS = (nn.Linear, nn.LayerNorm, nn.Dropout, nn.GELU, GELUActivation)
+FIRST_TOKEN_ONLY = "_lean_first_token_only"  # noqa: S105 - no password
+
+
+def family_of(part: nn.Module, role: str) -> str | None:
+    """The family whose ``Layer`` or ``ForSequenceClassification`` (the role) the module is exactly."""
+    for family, package in FAMILIES.items():
+        if type(part).__name__ == family + role:
+            module = import_module(f"transformers.models.{package}.modeling_{package}")
+            return family if type(part) is getattr(module, family + role, None) else None
+    return None
+
+
+def knows_layer(layer: nn.Module) -> bool:
+    """Whether a layer has the structure that is computed here: post-norm, bidirectional, exact GELU."""
+    family = family_of(layer, "Layer")
+    if family is None:
+        return False
+    config = layer.attention.self.config
+    act = layer.intermediate.intermediate_act_fn
+    exact = type(act) is GELUActivation or (type(act) is nn.GELU and act.approximate == "none")
+    names = (type(layer.attention).__name__, type(layer.attention.self).__name__, type(layer.output).__name__)
+    return (
+        exact
+        and names == (f"{family}Attention", f"{family}SelfAttention", f"{family}Output")
+        and config._attn_implementation in ("sdpa", "eager")  # noqa: SLF001 - transformers has no other name for it
+        and not (config.is_decoder or config.add_cross_attention or config.chunk_size_feed_forward)
+        and getattr(config, "position_embedding_type", "absolute") == "absolute"
+    )
+
+
+def layer_forward(
+    layer: Any,
+    hidden_states: Tensor,
+    attention_mask: Tensor | None = None,
+    encoder_hidden_states: Tensor | None = None,
+    encoder_attention_mask: Tensor | None = None,
+    past_key_values: Any = None,
+    **kwargs: Any,
+) -> Tensor:
+    """`forward` of a lean layer: states [B, T, W], or [B, 1, W] where only the first token is asked for."""
+    foreign = encoder_hidden_states is not None or past_key_values is not None
+    if foreign or not _takes(layer, hidden_states, attention_mask):
+        return type(layer).forward(  # type: ignore[no-any-return]
+            layer,
+            hidden_states,
+            attention_mask,
+            encoder_hidden_states,
+            encoder_attention_mask,
+            past_key_values,
+            **kwargs,
+        )
+    bias = None if attention_mask is None else _additive(attention_mask)
+    if getattr(layer, FIRST_TOKEN_ONLY, False):
+        return _first_token(layer, hidden_states, bias)
+    return _all_tokens(layer, hidden_states, bias)
+
+
+def _takes(layer: Any, states: Tensor, mask: Tensor | None) -> bool:
+    """Whether this call is one that the lean forward computes; everything else takes the plain path."""
+    if states.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    home = type(layer).__module__
+    if not knows_layer(layer) or any(
+        _is_changed(part, home) for part in layer.modules() if part is not layer
+    ):
+        return False
+    plain = all(type(parameter) in (nn.Parameter, Tensor) for parameter in layer.parameters())
+    rates = (layer.attention.self.dropout.p, layer.attention.output.dropout.p, layer.output.dropout.p)
+    return plain and all(representable(rate) for rate in rates) and (mask is None or _is_common(mask))
+
+
+def _is_changed(part: Any, home: str) -> bool:
+    """Whether someone replaced a module inside a layer (adapters, quantization) or listens to it (hooks)."""
+    hooks = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks)  # noqa: SLF001
+    override = getattr(part.__dict__.get("forward"), "__func__", part.__dict__.get("forward"))
+    known = type(part) in PARTS or type(part).__module__ == home
+    without_bias = isinstance(part, (nn.Linear, nn.LayerNorm)) and part.bias is None
+    return not known or without_bias or any(hooks) or override not in (None, dropout_forward)
+
+
+def _is_common(mask: Tensor) -> bool:
+    return mask.ndim == 4 and mask.shape[1] == 1 and (mask.dtype == torch.bool or mask.is_floating_point())  # noqa: PLR2004
+
+
+def _additive(mask: Tensor) -> Tensor:
+    """Boolean (true: attend) or additive mask to an additive one in single precision."""
+    if mask.dtype != torch.bool:
+        return mask.float()
+    return torch.zeros(mask.shape).masked_fill_(mask.logical_not(), torch.finfo(torch.float32).min)
+
+
+def _all_tokens(layer: Any, states: Tensor, bias: Tensor | None) -> Tensor:
+    attention, dtype = layer.attention.self, _compute_type(states)
+    settings = Attention(attention.num_attention_heads, _rate(attention.dropout, attention), dtype)
+    context = SelfAttention.apply(settings, states, bias, *_parameters(*_projections(attention)))  # type: ignore[no-untyped-call]
+    flat = states.reshape(-1, states.shape[-1])
+    return _tail(layer, context.flatten(0, 1), flat, dtype).view(states.shape)
+
+
+def _first_token(layer: Any, states: Tensor, bias: Tensor | None) -> Tensor:
+    attention, dtype = layer.attention.self, _compute_type(states)
+    parameters = list(_parameters(*_projections(attention)))
+    p = attention.dropout.p if attention.training else 0.0
+    with torch.autocast("cpu", enabled=False):
+        context = first_token_attention(
+            states, bias, parameters, heads=attention.num_attention_heads, p=p
+        ).to(dtype)
+    return _tail(layer, context, states[:, 0], dtype).unsqueeze(1)
+
+
+def _tail(layer: Any, context: Tensor, residual: Tensor, dtype: torch.dtype) -> Tensor:
+    first, second = layer.attention.output, layer.output
+    settings = Settings(
+        rates=(_rate(first.dropout, first.dropout), _rate(second.dropout, second.dropout)),
+        epsilons=(first.LayerNorm.eps, second.LayerNorm.eps),
+        dtype=dtype,
+    )
+    parts = (first.dense, first.LayerNorm, layer.intermediate.dense, second.dense, second.LayerNorm)
+    return Tail.apply(settings, context, residual, *_parameters(*parts))  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _projections(attention: Any) -> tuple[nn.Module, ...]:
+    return attention.query, attention.key, attention.value
+
+
+def _parameters(*parts: Any) -> Iterator[Tensor]:
+    return chain.from_iterable((part.weight, part.bias) for part in parts)
+
+
+def _rate(dropout: nn.Dropout, owner: nn.Module) -> Rate:
+    """Dropout's rate if the module that applies it is in training."""
+    return Rate(dropout.p if owner.training else 0.0)
+
+
+def _compute_type(states: Tensor) -> torch.dtype:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else states.dtype
