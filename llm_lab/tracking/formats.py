@@ -43,7 +43,7 @@ def number(value: Any, digits: int = 3) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        fits = value == 0 or 10 ** (1 - digits) <= abs(value) < 1e5  # noqa: PLR2004
+        fits = value == 0 or 0.5 * 10**-digits <= abs(value) < 1e5  # noqa: PLR2004
         return f"{value:.{digits}f}" if fits else f"{value:.2e}"
     return str(value)
 

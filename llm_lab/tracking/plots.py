@@ -71,7 +71,7 @@ def styled(draw: Callable[Args, str]) -> Callable[Args, str]:
 @styled
 def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
     """Plot named (step, value) curves; a long one faintly, with its running mean on top."""
-    figure, axes = _figure(3.7, 2.7)
+    figure, axes = _figure(3.7, 3.0)
     for name, points in series.items():
         steps, values = np.asarray(points, dtype=float).T
         (drawn,) = axes.plot(steps, values, marker="" if len(points) > MANY else "o", markersize=4)
@@ -81,7 +81,7 @@ def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
         drawn.set_label(_name(name))
     axes.set(title=title, xlabel="step")
     axes.ticklabel_format(axis="y", scilimits=(-3, 4))
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=2)  # below, where it hides nothing
     return _svg(figure, title)
 
 
@@ -199,7 +199,7 @@ def _name_classes(axes: Axes, names: Sequence[str]) -> None:
 
 def _write_cells(axes: Axes, counts: Array, shares: Array, points: float) -> None:
     for (row, column), count in np.ndenumerate(counts):
-        colour = "#ffffff" if shares[row, column] > 0.3 else INK  # noqa: PLR2004 - readable on either
+        colour = "#ffffff" if shares[row, column] > 0.4 else INK  # noqa: PLR2004 - readable on either
         axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=points)
 
 

@@ -32,7 +32,7 @@ def publish(loggers: Sequence[Any], *, metrics: Mapping[str, Any], report: Path)
 def locations(loggers: Sequence[Any]) -> dict[str, str]:
     """Where each tracker's run can be seen: an address or a folder."""
     found = {type(logger).__name__: getattr(logger, "location", None) or logger.log_dir for logger in loggers}
-    return {name.removesuffix("Logger"): str(place) for name, place in found.items() if place}
+    return {name.removesuffix("Logger").lower(): str(place) for name, place in found.items() if place}
 
 
 def close_all(loggers: Sequence[Any], exit_code: int) -> None:

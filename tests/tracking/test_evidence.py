@@ -76,7 +76,7 @@ def test_csv_and_tensorboard_side_by_side(tmp_path: Path) -> None:
     table = next(tmp_path.glob("csv/*/metrics.csv"))
     assert next(csv.DictReader(table.open()))["train/loss"] == "0.5"
     assert list(tmp_path.glob("tensorboard/events.*"))
-    assert set(locations(loggers)) == {"CSV", "TensorBoard"}
+    assert set(locations(loggers)) == {"csv", "tensorboard"}
 
 
 def test_tracker_that_cannot_be_closed_does_not_hide_the_others(

@@ -50,7 +50,7 @@ def test_transformer_with_many_lengths_costs_the_sum_of_each() -> None:
     model = BertForSequenceClassification(BertConfig(vocab_size=9, **sizes))
     shapes = {
         tuple((name, (4 + length % 3, length), "int64") for name in ("input_ids", "attention_mask")): length
-        for length in range(3, 15)
+        for length in range(3, 10)
     }
     together = flops.count(model, shapes, train=False)
     assert together == sum(
@@ -117,9 +117,10 @@ class Snapshot(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("noted", [True, False], ids=["run directory", "checkpoint only"])
-def test_resumed_run_pays_for_earlier_parts(fit: Fit, tmp_path: Path, noted: bool) -> None:
+@pytest.mark.parametrize("kept", ["run directory", "checkpoint only"])
+def test_resumed_run_pays_for_earlier_parts(fit: Fit, tmp_path: Path, kept: str) -> None:
     checkpoint, note = tmp_path / "a.ckpt", tmp_path / "ledger.json"
+    noted = kept == "run directory"
     file = note if noted else None
     with pytest.raises(SystemExit):
         fit(Ledger(file=file), Snapshot(checkpoint, step=3, fail=True), epochs=2)
@@ -161,9 +162,14 @@ def test_inner_phase_stops_the_outer_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_phase_is_closed_by_an_error() -> None:
     clock = Clock()
-    with pytest.raises(ValueError, match="x"), clock.phase("fit"):
-        clock.enter("validate")
-        raise ValueError("x")
+
+    def fail() -> None:
+        with clock.phase("fit"):
+            clock.enter("validate")
+            raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        fail()
     before = clock.seconds()
     assert clock.seconds()["fit"] == before["fit"]
 

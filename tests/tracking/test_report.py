@@ -21,7 +21,10 @@ from llm_lab.tracking.files import write_json
 from llm_lab.tracking.report import write_report
 
 Result = Callable[..., dict[str, Any]]
-HOSTILE = '<script>alert(1)</script> "q" | [x](javascript:alert(1)) ![i](http://e.vil/i.png) {{ 7*7 }} {% raw %} `c`\n# head'
+HOSTILE = (
+    '<script>alert(1)</script> "q" | [x](javascript:alert(1)) ![i](http://e.vil/i.png) {{ 7*7 }} '
+    "{% raw %} `c`\n# head"
+)
 CELLS = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "\t=1")
 
 
@@ -98,9 +101,9 @@ def test_metrics_are_flat_strict_json(tmp_path: Path, result: Result) -> None:
 
 def test_file_is_never_seen_half_written(tmp_path: Path) -> None:
     path = write_json(tmp_path / "metrics.json", {"a": 1})
+    endless: list[Any] = []
+    endless.append(endless)
     with pytest.raises(RecursionError):
-        endless: list[Any] = []
-        endless.append(endless)
         write_json(path, {"a": endless})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.json"]
@@ -144,10 +147,9 @@ def test_ids_on_the_page_are_unique(tmp_path: Path, result: Result) -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("start", CELLS)
-def test_no_cell_runs_in_a_spreadsheet(tmp_path: Path, result: Result, start: str) -> None:
+def test_no_cell_runs_in_a_spreadsheet(tmp_path: Path, result: Result) -> None:
     arguments = result(names=("=1+1", "yes")) | {
-        "rows": ({"index": index, "text": start} for index in range(60))
+        "rows": ({"index": index, "text": CELLS[index % len(CELLS)]} for index in range(60))
     }
     write_report(tmp_path, **arguments)
     with (tmp_path / "mistakes.csv").open(encoding="utf-8", newline="") as file:
@@ -156,7 +158,7 @@ def test_no_cell_runs_in_a_spreadsheet(tmp_path: Path, result: Result, start: st
     for row in rows:
         for name in ("predicted", "actual", "text"):
             assert not row[name].startswith(("=", "+", "-", "@", "\t"))
-        assert start.strip() in row["text"]
+        assert CELLS[int(row["index"]) % len(CELLS)].strip() in row["text"]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_no_key_and_no_terminal_goes_offline_at_once(tmp_path: Path) -> None:
     logger.log_metrics({"x": 1.0}, step=0)
     close_all([logger], 0)
     assert time.monotonic() - started < 15
-    assert Path(locations([logger])["Wandb"]).is_relative_to(tmp_path)
+    assert Path(locations([logger])["wandb"]).is_relative_to(tmp_path)
 
 
 def test_server_that_cannot_be_reached_is_one_warning_and_an_offline_run(
