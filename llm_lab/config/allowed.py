@@ -105,12 +105,14 @@ def within(name: str, roots: tuple[str, ...]) -> bool:
 
 
 def proposal(target: str) -> str:
-    """Propose the nearest legal target: a misspelt one of ours, or a misspelt package of a library's."""
-    last = target.rpartition(".")[2]
-    ours = catalogue()
-    same = [name for name in ours if name.rpartition(".")[2] == last]
-    if found := nearest(target, same or ours, cutoff=0.6 if same else 0.8):
-        return f"did you mean `{found}`?"
+    """Propose the nearest legal target: one of ours misspelt or moved, or a library's."""
+    first, last = target.partition(".")[0], target.rpartition(".")[2]
+    same = [name for name in catalogue() if name.rpartition(".")[2] == last]
+    near = nearest(target, same, cutoff=0.6) or (
+        nearest(target, catalogue(), cutoff=0.8) if first == OURS else ""
+    )
+    if near:
+        return f"did you mean `{near}`?"
     head = nearest(target.rpartition(".")[0], [root for root in LIBRARIES if root[-1].islower()], cutoff=0.8)
     return f"did you mean `{head}.{last}`?" if head else ""
 

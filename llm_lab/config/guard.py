@@ -13,7 +13,7 @@ from llm_lab.config.hydra_targets import findings
 from llm_lab.config.origins import find
 from llm_lab.config.pack_rules import SWEEP_PARAMETERS, pack_faults
 from llm_lab.config.walk import Walk
-from llm_lab.config.written import files_of, written
+from llm_lab.config.written import config_of, files_of
 from llm_lab.errors import ConfigError
 
 HYDRA = "hydra"
@@ -25,11 +25,17 @@ def hydra_faults(config: DictConfig, origins: Mapping[str, Origin]) -> list[Faul
     These are targets of packages that are not allowed, what Hydra would build by itself, and what experiments
     and packs may not set or read.
     """
-    faults = [*(_targets(config, origins) if config else _written_targets(origins))]
-    if HYDRA in config:
-        found = [*findings(config.hydra), *_swept(config)]
-        faults += [replace(fault, where=place(origins, fault.where)) for fault in found]
+    parts = [config] if config else [config_of(file, origins) for file in files_of(origins)]
+    faults = [fault for part in parts for fault in _of_config(part, origins)]
     return list(dict.fromkeys([*faults, *pack_faults(origins)]))
+
+
+def _of_config(config: DictConfig, origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    """Judge a composed config, or a file of one that could not be composed."""
+    yield from _targets(config, origins)
+    if HYDRA in config and isinstance(config.hydra, DictConfig):
+        for fault in (*findings(config.hydra), *_swept(config.hydra)):
+            yield replace(fault, where=place(origins, fault.where))
 
 
 def _targets(config: DictConfig, origins: Mapping[str, Origin]) -> Iterator[Fault]:
@@ -43,14 +49,6 @@ def _targets(config: DictConfig, origins: Mapping[str, Origin]) -> Iterator[Faul
                 yield from _judge(target, item.key, place(origins, item.source))
 
 
-def _written_targets(origins: Mapping[str, Origin]) -> Iterator[Fault]:
-    """Where nothing could be composed, judge the files as they are written."""
-    for file in files_of(origins):
-        for item in written(file, origins):
-            if item.name == TARGET and "${" not in item.text:
-                yield from _judge(item.text, item.key, item.where)
-
-
 def _judge(target: object, key: str, where: str) -> Iterator[Fault]:
     try:
         check_name(target)
@@ -60,9 +58,9 @@ def _judge(target: object, key: str, where: str) -> Iterator[Fault]:
         yield Fault(key="", message=str(error))
 
 
-def _swept(config: DictConfig) -> Iterator[Fault]:
+def _swept(hydra: DictConfig) -> Iterator[Fault]:
     """A sweeper's parameters become words of each job, after this check."""
-    for item in Walk().items(config.hydra.sweeper, f"{HYDRA}.sweeper"):
+    for item in Walk().items(hydra.get("sweeper"), f"{HYDRA}.sweeper"):
         key = item.key.removeprefix(f"{SWEEP_PARAMETERS}.")
         if key != item.key and key.lstrip("+~").startswith((f"{HYDRA}.", f"{HYDRA}/", f"{HYDRA}@")):
             message = "is not allowed (Hydra's own configuration cannot be swept)"

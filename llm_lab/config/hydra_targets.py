@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from llm_lab.config.allowed import REFUSED, TARGET
 from llm_lab.config.fault import Fault
@@ -65,8 +65,8 @@ def findings(hydra: DictConfig) -> Iterator[Fault]:
             for item in Walk().items(hydra[part], f"hydra.{part}"):
                 for message in judge(item):
                     yield Fault(key=item.key, message=message, where=item.source)
-    for name in hydra.job.env_set:
-        if name in _ADMITTING:
+    for name in _ADMITTING:
+        if name in (OmegaConf.select(hydra, "job.env_set") or ()):
             key = f"hydra.job.env_set.{name}"
             yield Fault(key=key, message="is not allowed (a config cannot admit its own targets)", where=key)
 

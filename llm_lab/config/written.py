@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from llm_lab.config import documents
 from llm_lab.config.fault import Origin
 
@@ -25,6 +27,15 @@ def files_of(origins: Mapping[str, Origin], *, scope: str = "") -> list[Path]:
     """Return the files that set something, of one scope or of all, in the order of their first key."""
     found = (item.file for item in origins.values() if item.file and scope in ("", item.scope))
     return list(dict.fromkeys(found))
+
+
+def config_of(file: Path, origins: Mapping[str, Origin]) -> DictConfig:
+    """Return a file alone as a config, its keys where they stand in the composed one."""
+    document = documents.read(file)
+    data = {name: value for name, value in document.data.items() if name != "defaults"}
+    for name in reversed(_package(file, document, origins).split(".")[:-1]):
+        data = {name: data}
+    return OmegaConf.create(data)
 
 
 def written(file: Path, origins: Mapping[str, Origin]) -> Iterator[Written]:

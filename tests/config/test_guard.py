@@ -182,39 +182,32 @@ def test_what_a_user_of_hydra_expects_is_allowed(look: Look, word: str) -> None:
     assert look(word) == {}
 
 
+FORBIDDEN = {
+    "hydra.callbacks": "callbacks: {x: {_target_: hydra.experimental.callbacks.LogJobReturnCallback}}",
+    "hydra.job_logging": "job_logging: {root: {level: DEBUG}}",
+    "hydra.hydra_logging": "hydra_logging: {root: {level: DEBUG}}",
+    "hydra.verbose": "verbose: true",
+    "hydra.mode": "mode: MULTIRUN",
+    "hydra.output_subdir": "output_subdir: x",
+    "hydra.job.env_set": "job: {env_set: {PATH: x}, env_copy: [PATH], chdir: true}",
+    "hydra.help": "help: {template: x}",
+}
+
+
 @pytest.mark.parametrize(
-    ("text", "key"),
-    [
-        ("callbacks: {x: {_target_: hydra.experimental.callbacks.LogJobReturnCallback}}", "hydra.callbacks"),
-        ("job_logging: {root: {level: DEBUG}}", "hydra.job_logging"),
-        ("hydra_logging: {root: {level: DEBUG}}", "hydra.hydra_logging"),
-        ("verbose: true", "hydra.verbose"),
-        ("mode: MULTIRUN", "hydra.mode"),
-        ("output_subdir: x", "hydra.output_subdir"),
-        ("job: {env_set: {PATH: x}}", "hydra.job.env_set"),
-        ("job: {env_copy: [PATH]}", "hydra.job.env_copy"),
-        ("job: {chdir: true}", "hydra.job.chdir"),
-        ("help: {template: x}", "hydra.help"),
-    ],
+    "folder", ["conf/experiment", "conf/ablate", "experiments/p/size", "experiments/p/model"]
 )
-@pytest.mark.parametrize(
-    "file",
-    [
-        "conf/experiment/x.yaml",
-        "conf/ablate/x.yaml",
-        "experiments/p/size/x.yaml",
-        "experiments/p/model/x.yaml",
-    ],
-)
-def test_files_of_others_set_only_a_few_things_of_hydras(look: Look, file: str, text: str, key: str) -> None:
-    group = file.split("/")[-2]
-    word = f"{group}=x" if group == "model" else f"+{group}=x"
-    fault = look(word, **{file: f"# @package _global_\nhydra:\n  {text}\n"})[key]
-    assert fault.message == (
-        "may not be set here (experiments, packs and your conf/ set only hydra.run, hydra.sweep, "
-        "hydra.sweeper, hydra.launcher, hydra.job.name)"
-    )
-    assert fault.where == f"{file}:3"
+def test_files_of_others_set_only_a_few_things_of_hydras(look: Look, folder: str) -> None:
+    file, group = f"{folder}/x.yaml", folder.rpartition("/")[2]
+    text = "# @package _global_\nhydra:\n" + "".join(f"  {line}\n" for line in FORBIDDEN.values())
+    faults = look("model=x" if group == "model" else f"+{group}=x", **{file: text})
+    for line, key in enumerate(FORBIDDEN, 3):
+        assert faults[key].message == (
+            "may not be set here (experiments, packs and your conf/ set only hydra.run, hydra.sweep, "
+            "hydra.sweeper, hydra.launcher, hydra.job.name)"
+        )
+        assert faults[key].where == f"{file}:{line}"
+    assert {"hydra.job.env_copy", "hydra.job.chdir"} <= set(faults)
 
 
 def test_an_experiment_that_we_ship_is_bound_as_well(tmp_path: Path, look: Look) -> None:
