@@ -1,1 +1,1 @@
-"""TODO."""
+"""Data modules: sources, columns, splits, tokens, batches."""

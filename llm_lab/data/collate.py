@@ -14,8 +14,12 @@ Batch = dict[str, Tensor]
 
 
 def pad(sequences: Sequence[npt.NDArray[np.int32]], *, pad_id: int) -> Batch:
-    """Return ``input_ids`` and ``attention_mask``, int64 [B, T]; T is the longest row, 1 for no rows."""
-    longest = max(map(len, sequences), default=1)
+    """Return ``input_ids`` and ``attention_mask``, int64 [B, T]; T is the longest row.
+
+    Models do not take empty batches: for no sequences there is one row of one token, as a filler.
+    """
+    sequences = sequences or [np.array([pad_id], np.int32)]
+    longest = max(map(len, sequences))
     ids = np.full((len(sequences), longest), pad_id, np.int64)
     mask = np.zeros((len(sequences), longest), np.int64)
     for row, sequence in enumerate(sequences):

@@ -42,7 +42,11 @@ class BatchLoader:
             yield self.batch(rows, step_rows)
 
     def batch(self, rows: IntArray, step_targets: int) -> Batch:
-        """Collate rows; every row is one target, whatever the number of labels it holds."""
+        """Collate rows; every row is one target, whatever the number of labels it holds.
+
+        Where there are fewer rows than ranks, a rank without rows gets one filler row of inputs and no labels: what
+        a model says beyond the labels does not count.
+        """
         return {
             **pad(self.table.tokens(rows), pad_id=self.pad_id),
             "labels": torch.from_numpy(self.table.targets(rows)),

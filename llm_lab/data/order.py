@@ -37,7 +37,7 @@ class Order:
 
     Rows are shuffled, sorted by length inside windows of about ``WINDOW`` rows, cut into steps, and the steps
     of a window shuffled. The rows that do not fill a step come last, cut as evenly as can be; a rank that
-    gets none of them gets an empty batch, so that all ranks make the same number of steps.
+    gets none of them gets none in its batch either, so that all ranks make the same number of steps.
 
     Args:
         rows: rows of the split.
@@ -72,6 +72,8 @@ class Order:
         stop = len(self) if stop is None else min(stop, len(self))
         for step, parts in self._steps(epoch, start // self.cut.accumulate):
             first = step * self.cut.accumulate
+            if first >= stop:
+                return
             seen = parts[: (stop - first) * self.cut.world_size]
             total = sum(map(len, seen))
             for number, rows in enumerate(seen[self.cut.rank :: self.cut.world_size], start=first):

@@ -67,7 +67,8 @@ def _glance(path: Path, column: str) -> str:
     if line[:1] in {"{", "["}:
         return "json"
     for name, delimiter in (("tsv", "\t"), ("csv", ",")):
-        if column in next(csv.reader([line], delimiter=delimiter), []):
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+        if column in cells and all(cell == cell.strip() for cell in cells):
             return name
     return "text"
 

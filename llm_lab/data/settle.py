@@ -18,6 +18,11 @@ DUPLICATE = """fate IS NULL AND EXISTS (
     AND other.label = row.label AND other.id < row.id AND other.fate IS NULL)"""
 LEAK = """fate IS NULL AND split = ? AND EXISTS (
     SELECT 1 FROM row AS other WHERE other.fold = row.fold AND other.split = ? AND other.fate IS NULL)"""
+TAKE_ONE = """
+    UPDATE row SET split = ? WHERE made AND split = 'train' AND fold = (
+        SELECT MIN(fold) FROM row WHERE made AND split = 'train' AND fate IS NULL AND label = (
+            SELECT label FROM row WHERE made AND split = 'train' AND fate IS NULL
+            GROUP BY label ORDER BY COUNT(*) DESC, label LIMIT 1))"""
 BEYOND_LIMIT = """fate IS NULL AND id NOT IN (
     SELECT id FROM (
         SELECT id, ROW_NUMBER() OVER (PARTITION BY split ORDER BY nth > 1, (nth - 0.5) / total, same) AS place
@@ -95,12 +100,8 @@ def _total(counts: Mapping[str, int]) -> int:
 
 
 def _fill(staging: Staging, split: str) -> None:
-    """Give a share that caught no row the training text with the lowest key: small tables get all splits."""
+    """Give a share that caught no row a training text of the most frequent label: small tables get all splits."""
     sizes = staging.count(KEPT)
     if sizes.get(split) or sizes.get("train", 0) < len(staging.shares) + 1:
         return
-    staging.execute(
-        "UPDATE row SET split = ? WHERE made AND split = 'train' AND fold = ("
-        "SELECT MIN(fold) FROM row WHERE made AND split = 'train' AND fate IS NULL)",
-        split,
-    )
+    staging.execute(TAKE_ONE, split)

@@ -66,7 +66,7 @@ class Targets:
         if self.problem == "regression":
             return float(label)
         if self.problem == "multi_label":
-            return [self.names.index(name) for name in json.loads(label)]
+            return sorted(self.names.index(name) for name in json.loads(label))
         return self.names.index(label)
 
     def value(self, label: str) -> Any:

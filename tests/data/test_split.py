@@ -1,0 +1,115 @@
+"""Splits by the hash of the text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_lab.data.staging import folded, key_of, split_by_key
+from llm_lab.errors import ConfigError, DataError
+from tests.data.conftest import Make, sentence, table
+
+ROWS = [(sentence(number), "ab"[number % 2]) for number in range(1000)]
+
+
+@given(st.text(), st.sampled_from(["", " ", "\t", "\n", "\u3000"]))
+def test_case_and_spacing_do_not_change_the_split(text: str, space: str) -> None:
+    other = (
+        space + space.join(text.swapcase().swapcase().split(" ")) if space == " " else space + text + space
+    )
+    assert folded(text) == folded(other)
+    assert folded(folded(text)) == folded(text)
+
+
+@given(st.text(), st.floats(0, 0.5), st.floats(0, 0.4))
+def test_a_larger_share_only_adds_texts(text: str, test: float, more: float) -> None:
+    key = key_of(text)
+    if split_by_key(key, {"test": test}) == "test":
+        assert split_by_key(key, {"test": test + more}) == "test"
+
+
+def test_shares_are_met_and_nothing_is_lost(make: Make) -> None:
+    data = make(table(ROWS), split={"val": 0.2, "test": 0.1})
+    sizes = data.prepare().sizes
+    assert sum(sizes.values()) == 1000
+    assert 160 <= sizes["val"] <= 240
+    assert 70 <= sizes["test"] <= 130
+    texts = {split: {row["text"] for row in data.rows(split)} for split in sizes}
+    assert not (
+        texts["train"] & texts["val"] or texts["train"] & texts["test"] or texts["val"] & texts["test"]
+    )
+
+
+def test_equal_texts_stay_together(make: Make) -> None:
+    rows = [*ROWS[:200], *((text.upper() + "  ", label) for text, label in ROWS[:200])]
+    data = make(table(rows))
+    data.prepare()
+    split_of = {split: {row["text"].lower() for row in data.rows(split)} for split in data.spec.sizes}
+    assert sum(map(len, split_of.values())) == 200
+
+
+def test_a_text_keeps_its_split_when_the_table_grows(make: Make) -> None:
+    few, many = make(table(ROWS[:300]), "few.csv"), make(table(ROWS), "many.csv")
+    few.prepare(), many.prepare()
+    for split in ("train", "val", "test"):
+        assert {row["text"] for row in few.rows(split)} <= {row["text"] for row in many.rows(split)}
+
+
+def test_the_seed_does_not_change_the_split(make: Make) -> None:
+    one, other = make(table(ROWS), seed=1), make(table(ROWS), seed=2)
+    assert one.prepare().fingerprint == other.prepare().fingerprint
+
+
+@pytest.mark.parametrize("rows", [6, 8, 12])
+def test_a_tiny_table_gets_every_split(make: Make, rows: int) -> None:
+    sizes = make(table(ROWS[:rows])).prepare().sizes
+    assert sorted(sizes) == ["test", "train", "val"]
+    assert sum(sizes.values()) == rows
+
+
+def test_a_given_test_split_and_a_made_validation_split(make: Make, tmp_path: Path) -> None:
+    make(table(ROWS[:500]), "train.csv"), make(table(ROWS[500:600]), "test.csv")
+    source = {name: f"file://{tmp_path}/{name}.csv" for name in ("train", "test")}
+    assert make(source=source).prepare().sizes == {"train": 500, "test": 100}
+    sizes = make(source=source, split={"val": 0.2}).prepare().sizes
+    assert sizes["test"] == 100
+    assert sizes["train"] + sizes["val"] == 500
+    assert 70 <= sizes["val"] <= 130
+
+
+def test_a_test_split_alone(make: Make, tmp_path: Path) -> None:
+    make(table(ROWS[:20]), "test.csv")
+    tokenizer = _saved_tokenizer(make, tmp_path)
+    data = make(source={"test": f"file://{tmp_path}/test.csv"}, tokenizer=tokenizer)
+    assert data.prepare().sizes == {"test": 20}
+    assert data.val_dataloader() == []
+    assert sum(len(batch["index"]) for batch in data.test_dataloader()) == 20
+    with pytest.raises(DataError, match="there is no training split"):
+        data.train_dataloader()
+
+
+def test_no_tokenizer_is_learned_without_training_rows(make: Make, tmp_path: Path) -> None:
+    make(table(ROWS[:20]), "test.csv")
+    with pytest.raises(DataError, match="a tokenizer is to be trained, and there are no training rows"):
+        make(source={"test": f"file://{tmp_path}/test.csv"}).prepare()
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"validation": 0.1}, "data.split.validation: shares below 1 for `val` and `test`"),
+        ({"val": 0.5, "test": 0.5}, "nothing is left to train on"),
+        ({"val": 10}, "data.split.val: shares below 1"),
+    ],
+)
+def test_shares_that_make_no_sense(make: Make, split: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make(source="x.csv", split=split)
+
+
+def _saved_tokenizer(make: Make, tmp_path: Path) -> dict[str, str]:
+    folder = make(table(ROWS[:50]), "other.csv").prepare().tokenizer
+    return {"_target_": "llm_lab.data.tokenizers.Pretrained", "source": f"file://{folder}"}
