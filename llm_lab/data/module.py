@@ -37,6 +37,8 @@ class DataModule(LightningDataModule, ABC):
             raise ConfigError(f"data.batch_size: at least 1 is wanted, found {batch_size}")
         self.batch_size, self.seed = batch_size, seed
         self._spec: DataSpec | None = None
+        self._train_loader: TrainLoader | None = None
+        self._position: dict[str, Any] = {}
         self._folder = Path()
 
     @abstractmethod
@@ -83,13 +85,29 @@ class DataModule(LightningDataModule, ABC):
         path = self._folder / REJECTED
         return path if self.spec and path.is_file() else None
 
-    def train_dataloader(self) -> BatchLoader:
+    def train_dataloader(self) -> TrainLoader:
         """Batches in random order, of nearly equal lengths."""
         if not self.spec.sizes.get("train"):
             raise DataError(
                 "there is no training split: data.source names none, or all its rows were dropped"
             )
-        return self._loader("train", self.spec)
+        loader = self._training(self.spec)
+        if self._position:
+            loader.load_state_dict(self._position)
+        self._train_loader = loader
+        return loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training loader stands.
+
+        Lightning stores a loader's state too, but does not restore it where an optimizer has asked for the number
+        of steps before (``estimated_stepping_batches``); a data module's state is restored before anything else.
+        """
+        return self._train_loader.state_dict() if self._train_loader else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the position for the training loader to come."""
+        self._position = state_dict
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         """Batches of the validation split, every row once; an empty list where there is none."""
@@ -111,12 +129,15 @@ class DataModule(LightningDataModule, ABC):
         return TokenTable(path=self._folder / f"{split}.arrow", problem=spec.problem, labels=len(spec.labels))
 
     def _loader(self, split: str, spec: DataSpec) -> BatchLoader:
+        if split == "train":
+            return self._training(spec)
         table, pad_id = self._table(split, spec), int(spec.summary["pad_id"])
-        if split != "train":
-            return BatchLoader(table=table, pad_id=pad_id, cut=lambda: self._cut(train=False))
+        return BatchLoader(table=table, pad_id=pad_id, cut=lambda: self._cut(train=False))
+
+    def _training(self, spec: DataSpec) -> TrainLoader:
         return TrainLoader(
-            table=table,
-            pad_id=pad_id,
+            table=self._table("train", spec),
+            pad_id=int(spec.summary["pad_id"]),
             cut=lambda: self._cut(train=True),
             seed=self.seed,
             stop=self._train_limit,

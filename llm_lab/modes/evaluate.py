@@ -14,6 +14,7 @@ from llm_lab.config import build
 from llm_lab.config.words import Words
 from llm_lab.data.module import DataModule
 from llm_lab.errors import ConfigError, RunError
+from llm_lab.modes.quiet import hush
 from llm_lab.modes.run import MODEL, stored_config
 from llm_lab.modes.train import build_task
 from llm_lab.modes.trainer import precision_of, use_processor
@@ -35,6 +36,7 @@ def evaluate(directory: Path, overrides: list[str]) -> dict[str, Any]:
     config = _overridden(stored_config(directory), overrides)
     if not (directory / MODEL / "config.json").is_file():
         raise RunError(f"{directory} has no model yet; `llm_lab resume {directory}` finishes the run")
+    hush(log_file=False)
     use_processor()
     data = build(config.data, expected=DataModule, key="data")
     spec = data.prepare()
@@ -45,6 +47,7 @@ def evaluate(directory: Path, overrides: list[str]) -> dict[str, Any]:
     trainer = Trainer(
         precision=precision_of(config.trainer),  # type: ignore[arg-type]
         logger=False,
+        enable_progress_bar=False,
         enable_checkpointing=False,
         enable_model_summary=False,
         accelerator=config.trainer.accelerator,

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, open_dict
 from llm_lab.config.check import check
 from llm_lab.config.compose import compose
 from llm_lab.config.run_hash import run_hash_of
+from llm_lab.modes.quiet import hush
 from llm_lab.modes.run import read_state
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,9 @@ def job(hydra_config: DictConfig) -> float | None:
         The expected metric, else the monitored one, for sweepers that optimise.
     """
     context = HydraConfig.get()
-    _prepare_process(context.runtime.choices.get("debug"))
+    hush(log_file=True)
+    if debug := context.runtime.choices.get("debug"):
+        os.environ["LLM_LAB_DEBUG"] = debug  # for the runs that a `run://experiment/...` of this one starts
     words = list(context.overrides.task)
     directory = Path(context.runtime.output_dir)
     if context.mode == RunMode.MULTIRUN and read_state(directory).get("state") == "finished":
@@ -44,17 +47,6 @@ def job(hydra_config: DictConfig) -> float | None:
 
     facts = {"name": config.name, "hash": run_hash_of(words), "words": words}
     return score(train(config, directory, facts=facts), config)
-
-
-def _prepare_process(debug: str | None) -> None:
-    """Send what libraries chat about to the run's log file; tell runs that this one starts how it is debugged."""
-    from transformers.utils import logging as transformers_logging
-
-    logging.captureWarnings(capture=True)
-    transformers_logging.disable_default_handler()
-    transformers_logging.disable_progress_bar()
-    if debug:
-        os.environ["LLM_LAB_DEBUG"] = debug
 
 
 def score(metrics: dict[str, Any], config: DictConfig) -> float | None:

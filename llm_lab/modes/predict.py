@@ -17,9 +17,11 @@ from llm_lab.config.secrets import escape_cell
 from llm_lab.data.predict_input import read_rows
 from llm_lab.config.words import Words
 from llm_lab.errors import ConfigError, RunError
+from llm_lab.modes.quiet import hush
 from llm_lab.modes.run import MODEL
 
 Row = dict[str, Any]
+ANSWERS = ("label", "probability", "value")
 CHUNK = 1024  # rows held at once: enough to sort by length, little enough to stream
 
 
@@ -51,6 +53,12 @@ class Predictor:
     def column(self) -> str:
         """Name of the text column the model was trained on."""
         return str(self.facts.get("columns", {}).get("text", "text"))
+
+    @property
+    def nothing(self) -> Row:
+        """The answer to a row without text."""
+        regression = self.model.config.problem_type == "regression"
+        return {"value": ""} if regression else {"label": "", "probability": ""}
 
     def __call__(self, texts: list[str]) -> list[Row]:
         """Return label and probability per text, in the order of ``texts``."""
@@ -89,9 +97,11 @@ def _answer(logits: torch.Tensor, names: Mapping[int, str], problem: str | None)
 def predict(folder: Path, *, source: str, output: str = "-", column: str | None = None) -> int:
     """Stream rows from ``source`` (a CSV, TSV, JSONL or text file, ``-`` for standard input) to ``output``.
 
-    Every row keeps its columns and gains ``label`` and ``probability`` (``value`` for regression); JSONL in,
-    JSONL out, everything else gives CSV. A row without text keeps its place with an empty label.
+    Every row keeps its columns and gains ``label`` and ``probability`` (``value`` for regression); a column of
+    such a name is kept as ``input_label`` and so on. JSONL in, JSONL out, everything else gives CSV. A row without
+    text keeps its place with an empty label.
     """
+    hush(log_file=False)
     predictor = Predictor(folder=folder)
     name = column or predictor.column
     rows = read_rows(source, column=name)
@@ -114,7 +124,8 @@ def _labelled(predictor: Predictor, rows: list[Row], name: str) -> Iterator[Row]
     texts = [str(row.get(name) or "").strip() for row in rows]
     answers = iter(predictor([text for text in texts if text]))
     for row, text in zip(rows, texts, strict=True):
-        yield row | (next(answers) if text else {"label": "", "probability": ""})
+        kept = {f"input_{key}" if key in ANSWERS and key != name else key: value for key, value in row.items()}
+        yield kept | (next(answers) if text else predictor.nothing)
 
 
 def _json_writer(stream: TextIO) -> Callable[[Iterable[Row]], None]:

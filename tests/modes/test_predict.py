@@ -30,7 +30,7 @@ def test_csv_keeps_its_columns_and_order(lab: Callable[..., Result]) -> None:
     result = lab("predict", "run", "--input", "toy.csv")
     assert result.code == 0, result.err
     rows = list(csv.DictReader(io.StringIO(result.out)))
-    assert list(rows[0]) == ["text", "label", "probability"]
+    assert list(rows[0]) == ["text", "input_label", "label", "probability"]
     assert [row["text"] for row in rows] == [text for text, _ in toy_rows(240)]
 
 
