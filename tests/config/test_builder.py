@@ -175,7 +175,7 @@ def test_a_mapping_is_built_by_order_then_by_name_without_the_nulls() -> None:
     assert build_all(None, expected=kind(), key="callbacks") == {}
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(orders=st.dictionaries(st.text("abcxyz", min_size=1), st.integers(-9, 9), max_size=5))
 def test_the_order_does_not_depend_on_how_the_mapping_was_put_together(gadgets: Path, orders: Any) -> None:
     nodes = {name: node("Toy", order=order) for name, order in orders.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
 from llm_lab.config import deep
 from llm_lab.config.compose import compose
@@ -97,15 +98,16 @@ def test_what_the_program_gives_is_not_missing_and_cannot_be_set(look: Look) -> 
 
 
 @pytest.mark.parametrize("precision", ["bf16", "bf16-mixed", "bf16-true"])
-def test_bf16_on_hardware_without_it(look: Look, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
-    seen: list[str] = []
-    monkeypatch.setattr(deep, "supports_bf16", lambda accelerator: bool(seen.append(accelerator)))
-    fault = look(f"trainer.precision={precision}", "trainer.accelerator=cpu")["trainer.precision"]
+def test_bf16_on_hardware_without_it(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    lacking = {"cpu"}
+    monkeypatch.setattr(deep, "supports_bf16", lambda accelerator: accelerator not in lacking)
+    trainer = {"precision": precision, "accelerator": "cpu"}
+    fault = deep_faults(OmegaConf.create({"trainer": trainer}), {})[0]
+    assert fault.key == "trainer.precision"
     assert fault.message.startswith(f"{precision} needs hardware that computes in bfloat16")
     assert fault.suggestion == "write `auto` or `32-true`"
-    assert seen == ["cpu"]
-    assert look(f"trainer.precision={precision}").keys() == {"trainer.precision"}
-    assert look("trainer.precision=32-true") == look("trainer.precision=auto") == {}
+    for other in ({"accelerator": "gpu"}, {"precision": "32-true"}, {"precision": "auto"}):
+        assert not deep_faults(OmegaConf.create({"trainer": trainer | other}), {})
 
 
 def test_a_broken_package_of_the_users_own_is_a_fault(

@@ -11,6 +11,7 @@ from llm_lab.config import hardware
 from llm_lab.config.hardware import cores, cpu_flags, supports_bf16
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
 def test_cores_follow_the_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     before = os.sched_getaffinity(0)
     try:
