@@ -74,7 +74,8 @@ def dropout(values: Tensor, p: float) -> Tensor:
 
 def dropout_forward(module: nn.Dropout, values: Tensor) -> Tensor:
     """`forward` of a lean ``nn.Dropout``; the plain one wherever bits are not cheaper or not possible."""
-    cheap = values.device.type == "cpu" and values.is_floating_point() and not torch.compiler.is_compiling()
+    real = type(values) is Tensor and values.device.type == "cpu"  # no fake, sharded or meta tensor
+    cheap = real and values.is_floating_point() and not torch.compiler.is_compiling()
     if module.training and cheap and not module.inplace and representable(module.p):
         return dropout(values, module.p)
     return nn.Dropout.forward(module, values)

@@ -82,7 +82,12 @@ def layer_forward(
 
 def _takes(layer: Any, states: Tensor, mask: Tensor | None) -> bool:
     """Whether this call is one that the lean forward computes; everything else takes the plain path."""
-    if states.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if (
+        type(states) is not Tensor
+        or states.device.type != "cpu"
+        or torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+    ):
         return False
     home = type(layer).__module__
     if not knows_layer(layer) or any(

@@ -26,6 +26,7 @@ from transformers import (
 
 from llm_lab.models.lean import Lean
 from llm_lab.models.lean_layer import layer_forward
+from llm_lab.tracking.flops import count
 
 SIZES = {
     "hidden_size": 24,
@@ -241,6 +242,13 @@ def test_meta_device_and_other_architectures(caplog: pytest.LogCaptureFixture) -
     assert "DistilBertForSequenceClassification" in caplog.text
     inputs = batch(padded=True)
     torch.testing.assert_close(other.eval()(**inputs).logits, plain.eval()(**inputs).logits)
+
+
+def test_operations_can_be_counted_without_weights() -> None:
+    plain, lean = pair(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1)
+    shape = (("input_ids", (4, 9), "int64"), ("attention_mask", (4, 9), "int64"))
+    found = [count(model, {shape: 1}, train=True) for model in (plain, lean)]
+    assert found[0] == found[1] is not None
 
 
 def test_decoders_and_other_activations_are_left_alone() -> None:
