@@ -80,7 +80,16 @@ def packages() -> dict[str, str]:
     """Return the installed versions of this framework and of what it depends on directly."""
     required = [item for item in metadata.requires(DISTRIBUTION) or [] if "extra ==" not in item]
     names = [DISTRIBUTION, *(re.split(r"[^A-Za-z0-9._-]", item, maxsplit=1)[0] for item in required)]
-    return {name: metadata.version(name) for name in sorted(names, key=str.lower)}
+    installed = {name: _version(name) for name in sorted(names, key=str.lower)}
+    return {name: version for name, version in installed.items() if version}
+
+
+def _version(name: str) -> str:
+    """Return the installed version; empty for a dependency that this platform does without."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def cpu_model() -> str:

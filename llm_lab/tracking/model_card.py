@@ -11,6 +11,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from llm_lab.data.spec import DataSpec
 from llm_lab.tracking import pages
 from llm_lab.tracking.files import write_text
+from llm_lab.tracking.headline import HEADLINE
 
 NAME = "README.md"
 PIPELINE = "text-classification"  # the hub knows regression and label sets under this name too
@@ -35,7 +36,7 @@ def write_model_card(
         baselines: ``baseline/NAME/METRIC`` -> value.
         manifest: see `llm_lab.tracking.evidence.manifest`.
     """
-    evidence = pages.Evidence(
+    material = pages.Material(
         run_dir=folder.parent,
         config=config,
         metrics=metrics,
@@ -43,7 +44,7 @@ def write_model_card(
         baselines=baselines or {},
         manifest=manifest or {},
     )
-    body = pages.render("model_card.md.j2", evidence)
+    body = pages.render("model_card.md.j2", material)
     return write_text(folder / NAME, f"---\n{metadata(config, metrics).to_yaml()}\n---\n\n{body}")
 
 
@@ -62,7 +63,7 @@ def metadata(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> ModelCard
             metric_value=round(float(value), 4),
         )
         for key, value in sorted(metrics.items())
-        if key.startswith("test/") and key.rpartition("/")[2] in pages.HEADLINE and isinstance(value, float)
+        if key.startswith("test/") and key.rpartition("/")[2] in HEADLINE and isinstance(value, float)
     ]
     return ModelCardData(
         model_name=name,

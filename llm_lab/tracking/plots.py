@@ -53,6 +53,7 @@ LONG = 40  # points from which on a curve is also drawn smoothed
 NAME = 26  # characters of a class name on an axis
 
 CROWD = 120  # classes from which on a confusion matrix has no names at its axes
+MOST_POINTS, MOST_LABELS = 1000, 40  # of a curve, of a bar chart
 Point = tuple[float, float]
 Args = ParamSpec("Args")
 
@@ -73,7 +74,7 @@ def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
     """Plot named (step, value) curves; a long one faintly, with its running mean on top."""
     figure, axes = _figure(3.7, 3.0)
     for name, points in series.items():
-        steps, values = np.asarray(points, dtype=float).T
+        steps, values = np.asarray(points[:: 1 + len(points) // MOST_POINTS], dtype=float).T
         (drawn,) = axes.plot(steps, values, marker="" if len(points) > MANY else "o", markersize=4)
         if len(points) > LONG:
             drawn.set(alpha=0.3, linewidth=1)
@@ -148,8 +149,8 @@ def errors(predicted: Array, actual: Array) -> str:
 
 @styled
 def label_scores(names: Sequence[str], values: Sequence[float]) -> str:
-    """Plot F1 by label, the worst at the bottom."""
-    order = np.argsort(values)
+    """Plot F1 by label, the worst at the bottom; of very many only the worst."""
+    order = np.argsort(values)[:MOST_LABELS]
     figure, axes = _figure(6.4, 0.9 + 0.26 * len(names))
     axes.barh(range(len(order)), [values[place] for place in order], color=ACCENT, alpha=0.8, height=0.7)
     axes.set_yticks(range(len(order)), [_name(names[place]) for place in order], fontsize=8.5)

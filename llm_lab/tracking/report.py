@@ -51,7 +51,7 @@ def write_report(
     flat = flat_metrics(metrics, spec, found, baselines or {}, ledger or {})
     files = {METRICS: write_json(run_dir / METRICS, flat)}
     worst = _mistakes(found, spec, rows)
-    evidence = pages.Evidence(
+    material = pages.Material(
         run_dir=run_dir,
         config=plain(config),
         metrics=flat,
@@ -65,8 +65,8 @@ def write_report(
     )
     if found is not None:
         files[MISTAKES] = write_text(run_dir / MISTAKES, mistakes_csv(worst))
-    files[MARKDOWN] = write_text(run_dir / MARKDOWN, pages.render("report.md.j2", evidence))
-    files[HTML] = write_text(run_dir / HTML, pages.render("report.html.j2", evidence))
+    files[MARKDOWN] = write_text(run_dir / MARKDOWN, pages.render("report.md.j2", material))
+    files[HTML] = write_text(run_dir / HTML, pages.render("report.html.j2", material))
     return files
 
 

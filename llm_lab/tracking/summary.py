@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from llm_lab.tracking import formats, pages
+from llm_lab.tracking import formats, headline
 
 
 def summary_table(
@@ -24,15 +24,15 @@ def summary_table(
         expected: ``metric``, ``value`` and ``tolerance``; whether it was met stands under the table.
     """
     split = "test" if any(key.startswith("test/") for key in metrics) else "validation"
-    verdict = pages.verdict(expected, metrics)
+    verdict = headline.verdict(expected, metrics)
     table = Table(title=f"{split} split", title_justify="left", caption=verdict["text"] if verdict else None)
     table.caption_justify = "left"
     table.add_column("metric")
     table.add_column("this model", justify="right", style="bold")
-    names = [pages.BASELINES.get(name, name) for name in pages.baseline_names(baselines)]
+    names = [headline.BASELINES.get(name, name) for name in headline.baseline_names(baselines)]
     for name in names:
         table.add_column(escape(name), justify="right")
-    for figure in pages.headline(metrics, baselines, expected):
+    for figure in headline.headline(metrics, baselines):
         label = figure["name"] + (" (lower is better)" if figure["lower"] else "")
         beside = [formats.number(figure["by_label"].get(name)) for name in names]
         table.add_row(escape(label), formats.number(figure["value"]), *beside)

@@ -19,7 +19,10 @@ from llm_lab.tracking.files import plain, write_json
 log = logging.getLogger(__name__)
 OFFLINE = "offline"
 MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")  # the last two are old names
-FLUSH = "x_transaction_log_flush_interval"
+NEWER_SETTINGS = {
+    "x_transaction_log_flush_interval": 2.0,  # a killed run keeps all but its last two seconds
+    "finish_timeout_raises": True,  # so that an upload that was given up can be told
+}
 
 
 class WandbLogger(LightningWandbLogger):
@@ -95,8 +98,9 @@ class WandbLogger(LightningWandbLogger):
         import wandb
 
         settings = wandb.Settings(silent=True, console="off", **self._timeouts)
-        if FLUSH in wandb.Settings.model_fields:  # a killed run then keeps all but its last two seconds
-            setattr(settings, FLUSH, 2.0)
+        for name, value in NEWER_SETTINGS.items():
+            if name in wandb.Settings.model_fields:
+                setattr(settings, name, value)
         self._wandb_init |= {"mode": mode, "settings": settings}
         self._wandb_init.pop("anonymous", None)  # Lightning passes it, wandb warns that it does nothing
         _ = super().experiment
@@ -126,7 +130,12 @@ class WandbLogger(LightningWandbLogger):
         import wandb
 
         self._closed = True
-        self._experiment.finish(exit_code=exit_code)
+        try:
+            self._experiment.finish(exit_code=exit_code)
+        except TimeoutError:
+            folder = self._experiment.settings.sync_dir
+            log.warning("Weights & Biases did not take all of the run in time; later: wandb sync %s", folder)
+            return
         if wandb.run is None:  # end the service too: only then is the file sure to be whole
             wandb.teardown()
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from llm_lab.tracking import formats, pages, scores
+from llm_lab.tracking import formats, headline, scores
 from llm_lab.tracking.files import write_json
 from llm_lab.tracking.report import write_report
 
@@ -77,7 +77,7 @@ def test_figures_stand_beside_baselines_and_the_expected_one(tmp_path: Path, res
     ],
 )
 def test_verdict_knows_the_better_direction(key: str, value: float | None, words: str) -> None:
-    found = pages.verdict({"metric": key, "value": 0.8, "tolerance": 0.05}, {key: value})
+    found = headline.verdict({"metric": key, "value": 0.8, "tolerance": 0.05}, {key: value})
     assert found is not None
     assert words in found["text"]
 

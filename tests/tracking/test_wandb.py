@@ -131,6 +131,22 @@ def test_key_in_netrc_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert chosen_mode() == "online"
 
 
+def test_upload_that_takes_too_long_says_how_to_do_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = WandbLogger(save_dir=str(tmp_path))
+    run = logger.experiment
+    finish = run.finish
+
+    def too_late(exit_code: int) -> None:
+        finish(exit_code=exit_code)
+        raise TimeoutError
+
+    monkeypatch.setattr(run, "finish", too_late)
+    close_all([logger], 0)
+    assert f"wandb sync {tmp_path}" in caplog.text
+
+
 def test_disabled_run_has_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     logger = WandbLogger(save_dir=str(tmp_path))
