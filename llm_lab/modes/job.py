@@ -10,11 +10,11 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from llm_lab.config.check import check
 from llm_lab.config.compose import compose
-from llm_lab.config.run_hash import run_hash_of
+from llm_lab.config.run_hash import run_hash
 from llm_lab.modes.quiet import hush
 from llm_lab.modes.run import read_state
 
@@ -39,18 +39,18 @@ def job(hydra_config: DictConfig) -> float | None:
     if context.mode == RunMode.MULTIRUN and read_state(directory).get("state") == "finished":
         log.warning("%s is finished already; nothing to do", directory)
         return score(json.loads((directory / "metrics.json").read_text()), hydra_config)
-    composed = check(compose(words))
-    config = composed.config
+    config = check(compose([*context.overrides.hydra, *words], config_name=context.job.config_name)).config
+    digest = run_hash(config)
     with open_dict(config):
         config.pop("hydra")
     from llm_lab.modes.train import train
 
-    facts = {"name": config.name, "hash": run_hash_of(words), "words": words}
+    facts = {"name": config.name, "hash": digest, "words": words}
     return score(train(config, directory, facts=facts), config)
 
 
 def score(metrics: dict[str, Any], config: DictConfig) -> float | None:
     """Return the metric a sweep compares runs by: the expected one, else the monitored one."""
-    name = config.expected.metric if config.expected else config.callbacks.best.monitor
-    value = metrics.get(name)
+    monitored = OmegaConf.select(config, "callbacks.best.monitor")
+    value = metrics.get(config.expected.metric if config.expected else monitored)
     return None if value is None else float(value)

@@ -9,10 +9,11 @@ import pytest
 
 from tests.conftest import ROOT, Result
 
-GROUPS = ("optimizer", "scheduler", "callbacks", "logger", "strategy", "baseline", "mode", "trainer")
+GROUPS = ("optimizer", "scheduler", "logger", "strategy", "baseline", "mode", "trainer")
 CHOICES = [
     f"{group}={path.stem}" for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))
 ]
+CHOICES += ["callbacks=default", "callbacks=[default,ema]", "callbacks=[default,swa]", "logger=[csv,tensorboard]"]
 NO_REPORT = ("mode.report=false", "mode.baseline=false", "paths.runs=runs")
 
 
@@ -26,5 +27,5 @@ def test_a_choice_trains(choice: str, toy: Path, lab: Callable[..., Result]) -> 
 
 
 def test_no_group_is_forgotten() -> None:
-    elsewhere = {"data", "model", "task", "experiment", "debug", "hydra", "paths"}
+    elsewhere = {"callbacks", "data", "model", "task", "experiment", "debug", "hydra", "paths"}
     assert {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} <= elsewhere | set(GROUPS)
