@@ -39,7 +39,7 @@ class Averaging(WeightAveraging):
         """Whether the average holds anything yet."""
         return self._average_model is not None and bool(self._average_model.n_averaged > 0)
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002 - a hook
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Turn the share of the run into a step."""
         share = self.start < 1
         self.first = round(self.start * trainer.estimated_stepping_batches) if share else int(self.start)

@@ -34,14 +34,18 @@ class GracefulStop(Callback):
         signal.signal(signal.SIGINT, self._previous)
         sys.stderr.write("\nstopping after this batch; press Ctrl-C again to stop without saving\n")
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
+    ) -> None:
         """Remember the step, to tell a finished optimizer step from an accumulating micro-batch."""
         self._step = trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         """Save and leave once the optimizer has stepped: half-accumulated gradients are in no checkpoint."""
         if self.requested and trainer.global_step > self._step:
-            trainer.save_checkpoint(Path(trainer.default_root_dir) / FOLDER / f"step-{trainer.global_step}.ckpt")
+            trainer.save_checkpoint(
+                Path(trainer.default_root_dir) / FOLDER / f"step-{trainer.global_step}.ckpt"
+            )
             raise Interrupted
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -21,7 +21,9 @@ class StepSeed(Callback):
     def __init__(self, *, seed: int) -> None:
         self.seed = seed
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
+    ) -> None:
         """Seed torch's generators; about 10 microseconds."""
         key = f"{self.seed}/{trainer.global_step}/{batch_idx}/{trainer.global_rank}"
         torch.manual_seed(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest(), "little"))

@@ -42,7 +42,7 @@ def evaluate(directory: Path, overrides: list[str]) -> dict[str, Any]:
     spec = data.prepare()
     if not spec.sizes.get("test"):
         raise RunError(f"{directory}: the data has no test split to evaluate on")
-    config.model = {**_artifact(directory, config.model)}
+    config.model = {**_artifact(directory)}
     task = build_task(config, spec)
     trainer = Trainer(
         precision=precision_of(config.trainer),  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ def evaluate(directory: Path, overrides: list[str]) -> dict[str, Any]:
     return metrics
 
 
-def _artifact(directory: Path, model: DictConfig) -> dict[str, Any]:
+def _artifact(directory: Path) -> dict[str, Any]:
     """The model node of the saved folder: its weights and tokenizer, wrappers already merged."""
     return {
         "_target_": "llm_lab.models.text.pretrained",

@@ -14,14 +14,15 @@ from typing import Any, TextIO
 import torch
 
 from llm_lab.config.secrets import escape_cell
-from llm_lab.data.predict_input import read_rows
 from llm_lab.config.words import Words
+from llm_lab.data.predict_input import read_rows
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.modes.quiet import hush
 from llm_lab.modes.run import MODEL
 
 Row = dict[str, Any]
 ANSWERS = ("label", "probability", "value")
+CHOSEN = 0.5  # probability from which a label of a set is given
 CHUNK = 1024  # rows held at once: enough to sort by length, little enough to stream
 
 
@@ -85,7 +86,7 @@ def _answer(logits: torch.Tensor, names: Mapping[int, str], problem: str | None)
         return {"value": round(float(logits[0]), 6)}
     if problem == "multi_label_classification":
         scores = logits.sigmoid().tolist()
-        chosen = [(names[i], score) for i, score in enumerate(scores) if score >= 0.5]
+        chosen = [(names[i], score) for i, score in enumerate(scores) if score >= CHOSEN]
         return {
             "label": "|".join(name for name, _ in chosen),
             "probability": "|".join(f"{score:.6f}" for _, score in chosen),
@@ -124,7 +125,9 @@ def _labelled(predictor: Predictor, rows: list[Row], name: str) -> Iterator[Row]
     texts = [str(row.get(name) or "").strip() for row in rows]
     answers = iter(predictor([text for text in texts if text]))
     for row, text in zip(rows, texts, strict=True):
-        kept = {f"input_{key}" if key in ANSWERS and key != name else key: value for key, value in row.items()}
+        kept = {
+            f"input_{key}" if key in ANSWERS and key != name else key: value for key, value in row.items()
+        }
         yield kept | (next(answers) if text else predictor.nothing)
 
 

@@ -18,6 +18,7 @@ from llm_lab.tracking.evidence import manifest
 from llm_lab.tracking.files import write_json, write_text
 from llm_lab.tracking.history import read_history
 from llm_lab.tracking.ledger import Ledger
+from llm_lab.tracking.model_card import write_model_card
 from llm_lab.tracking.report import HTML, METRICS, flat_metrics, write_report
 from llm_lab.tracking.scores import arrays
 from llm_lab.tracking.summary import places_table, summary_table
@@ -63,7 +64,20 @@ def finish(
         history = read_history(run.directory / "history.jsonl")
         rows = data.rows("test")
         write_report(
-            run.directory, config=stored, history=history, rows=rows, manifest=run.state["evidence"], **evidence
+            run.directory,
+            config=stored,
+            history=history,
+            rows=rows,
+            manifest=run.state["evidence"],
+            **evidence,
+        )
+        write_model_card(
+            run.model,
+            config=stored,
+            metrics=flat,
+            spec=data.spec,
+            baselines=baselines,
+            manifest=run.state["evidence"],
         )
     write_json(run.directory / METRICS, flat)
     publish(run.loggers, metrics=flat, report=run.directory / HTML)

@@ -13,6 +13,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from llm_lab.errors import LabError, RunError
 from llm_lab.tracking.files import write_json
@@ -125,7 +127,7 @@ def stored_config(directory: Path) -> DictConfig:
         raise RunError(f"{directory} is not a run directory: it has no {CONFIG}{hint}")
     try:
         config = OmegaConf.load(path)
-    except Exception as error:
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
         raise RunError(f"{path} is not readable YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(config, DictConfig):
         raise RunError(f"{path} does not hold a mapping")

@@ -13,7 +13,12 @@ GROUPS = ("optimizer", "scheduler", "logger", "strategy", "baseline", "mode", "t
 CHOICES = [
     f"{group}={path.stem}" for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))
 ]
-CHOICES += ["callbacks=default", "callbacks=[default,ema]", "callbacks=[default,swa]", "logger=[csv,tensorboard]"]
+CHOICES += [
+    "callbacks=default",
+    "callbacks=[default,ema]",
+    "callbacks=[default,swa]",
+    "logger=[csv,tensorboard]",
+]
 NO_REPORT = ("mode.report=false", "mode.baseline=false", "paths.runs=runs")
 
 

@@ -39,7 +39,14 @@ def test_metrics_are_flat_and_the_model_learnt(run: Path) -> None:
     assert all(not isinstance(value, dict | list) for value in metrics.values())
     assert metrics["test/accuracy"] > 0.9
     assert metrics["baseline/majority/accuracy"] < 0.7
-    assert {"val/loss", "test/f1", "test/matthews", "test/ece", "run/seconds", "run/world_size"} <= metrics.keys()
+    assert {
+        "val/loss",
+        "test/f1",
+        "test/matthews",
+        "test/ece",
+        "run/seconds",
+        "run/world_size",
+    } <= metrics.keys()
 
 
 def test_the_table_on_the_terminal(run: Path) -> None:
@@ -66,7 +73,9 @@ def test_evaluate_gives_the_figures_of_the_run(run: Path, lab: Callable[..., Res
     assert again["test/loss"] == pytest.approx(metrics["test/loss"], abs=1e-5)
 
 
-def test_an_unexpected_failure(toy: Path, lab: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_failure(
+    toy: Path, lab: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from llm_lab.tasks.sequence_classification import SequenceClassification
 
     def boom(*_: object) -> None:
