@@ -9,14 +9,14 @@ import torch
 
 from llm_lab.baselines.baseline import Baseline, Row, Scores, targets
 from llm_lab.config import build_all
-from llm_lab.data.spec import DataSpec
+from llm_lab.data.spec import DataSpec, Split
 from llm_lab.tasks.metrics import build_metrics
 
 
 class Source(Protocol):
     """The part of a data module that a baseline needs."""
 
-    def rows(self, split: str) -> Iterable[Row]:
+    def rows(self, split: Split) -> Iterable[Row]:
         """Raw rows of a split."""
 
 
@@ -26,7 +26,7 @@ def evaluate_baselines(
     data: Source,
     spec: DataSpec,
     metrics: Mapping[str, Any],
-    split: str = "test",
+    split: Split = "test",
 ) -> dict[str, float]:
     """Fit every baseline on the training rows and measure it on another split.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from llm_lab.config.words import Words
 from llm_lab.modes.run import read_state, stored_config
@@ -20,7 +21,7 @@ def resume(directory: Path) -> int:
         return 0
     from llm_lab.modes.train import train
 
-    facts = {key: state[key] for key in ("name", "hash", "words") if key in state}
+    facts: dict[str, Any] = {key: state[key] for key in ("name", "hash", "words") if key in state}
     train(config, directory, facts=facts)
     return 0
 
