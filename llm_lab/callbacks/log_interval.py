@@ -19,6 +19,5 @@ class LogInterval(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set ``trainer.log_every_n_steps``."""
-        trainer.log_every_n_steps = self.steps or max(
-            1, int(self.fraction * trainer.estimated_stepping_batches)
-        )
+        interval = self.steps or max(1, int(self.fraction * trainer.estimated_stepping_batches))
+        trainer.log_every_n_steps = interval  # type: ignore[attr-defined] # set by one of its connectors
