@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from llm_lab.config.compose import compose
 from llm_lab.config.fault import Fault
@@ -22,6 +23,7 @@ HEAD = "# @package _global_\n# A test.\n"
 def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
     """Compose words in a folder of these files; give the faults of safety by key, the first of each."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # no job runs
 
     def faults(*words: str, **files: str) -> dict[str, Fault]:
         for name, text in files.items():

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -88,7 +89,8 @@ def test_other_interpolations_are_resolved_and_other_values_kept() -> None:
     }
 
 
-def test_what_resolves_only_in_a_job_stays_text() -> None:
+def test_what_resolves_only_in_a_job_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
     assert stored(folder="${hydra:runtime.output_dir}")["folder"] == "${hydra:runtime.output_dir}"
 
 
