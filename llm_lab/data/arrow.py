@@ -18,7 +18,7 @@ from llm_lab.data.spec import Problem
 
 IntArray = npt.NDArray[np.int64]
 LABEL_TYPES = {"single_label": pa.int32(), "multi_label": pa.list_(pa.int32()), "regression": pa.float64()}
-PIECE_BYTES = 1 << 22  # of rows gathered before they are written: few pieces, little memory
+PIECE_BYTES = 1 << 21  # of rows gathered before they are written: few pieces, little memory
 READ_ROWS = 512
 
 

@@ -44,8 +44,8 @@ class BatchLoader:
     def batch(self, rows: IntArray, step_targets: int) -> Batch:
         """Collate rows; every row is one target, whatever the number of labels it holds.
 
-        Where there are fewer rows than ranks, a rank without rows gets one filler row of inputs and no labels: what
-        a model says beyond the labels does not count.
+        Where there are fewer rows than ranks, a rank without rows gets one filler row of inputs and no labels:
+        what a model says beyond the labels does not count.
         """
         return {
             **pad(self.table.tokens(rows), pad_id=self.pad_id),

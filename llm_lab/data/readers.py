@@ -26,12 +26,13 @@ READERS: dict[str, FileReader] = {
 }
 
 
-def read(source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
+def read(source: Source, needed: Sequence[str], *, licence: str = "") -> Iterator[Record | Rejected]:
     """Fetch a source and yield its rows.
 
     Args:
         source: what to read; without a format, a folder is read as ``folder``.
         needed: columns that must be there, the text's first and the label's last.
+        licence: of the data, shown before a download.
 
     Raises:
         AssetError: it cannot be fetched.
@@ -40,7 +41,7 @@ def read(source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
     """
     if source.format == "hub":
         return read_hub(source.uri.removeprefix("hf://").removeprefix("file://"), source, needed)
-    path = assets.resolve(as_uri(source.uri))
+    path = assets.resolve(as_uri(source.uri), licence=licence)
     name = source.format or ("folder" if path.is_dir() else None)
     if name is None:
         raise ConfigError(f"data.format: cannot be told from {source.uri}{nearest('', [*READERS, 'hub'])}")

@@ -100,7 +100,7 @@ def _total(counts: Mapping[str, int]) -> int:
 
 
 def _fill(staging: Staging, split: str) -> None:
-    """Give a share that caught no row a training text of the most frequent label: small tables get all splits."""
+    """Give a share that caught no row a training text of the most frequent label: for small tables."""
     sizes = staging.count(KEPT)
     if sizes.get(split) or sizes.get("train", 0) < len(staging.shares) + 1:
         return

@@ -23,7 +23,6 @@ SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA temp_store = FILE;
-PRAGMA cache_size = -8000;
 CREATE TABLE row (
     id INTEGER PRIMARY KEY, split TEXT, made INTEGER, label TEXT, same INTEGER, fold INTEGER, fate TEXT);
 CREATE TABLE body (id INTEGER PRIMARY KEY, content TEXT);

@@ -77,9 +77,10 @@ def test_a_failure_leaves_nothing_behind(make: Make, monkeypatch: pytest.MonkeyP
         raise KeyboardInterrupt
 
     data = make(table(ROWS))
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr("llm_lab.data.text_classification.tokenize", fail)
-        data.prepare()
+        with pytest.raises(KeyboardInterrupt):
+            data.prepare()
     assert [path for path in (home() / "data").iterdir() if path.is_dir()] == []
     assert data.prepare().sizes["train"]
 

@@ -54,7 +54,7 @@ def test_thresholds_drop_what_lies_between(make: Make) -> None:
 
 
 def test_values_and_thresholds_do_not_mix(make: Make) -> None:
-    with pytest.raises(ConfigError, match="data.labels: give every label values"):
+    with pytest.raises(ConfigError, match="give every label values"):
         make(labels={"bad": 1, "good": ">= 2"}, source="x.csv")
 
 

@@ -127,7 +127,7 @@ def test_arrow_files_open_with_the_datasets_library(make: Make) -> None:
 
 
 def test_a_batch_needs_a_row(make: Make) -> None:
-    with pytest.raises(ConfigError, match="data.batch_size: at least 1 is wanted, found 0"):
+    with pytest.raises(ConfigError, match=r"data\.batch_size: at least 1 is wanted, found 0"):
         make(source="x.csv", batch_size=0)
-    with pytest.raises(ConfigError, match="data.limit: at least 1 is wanted, found 0"):
+    with pytest.raises(ConfigError, match=r"data\.limit: at least 1 is wanted, found 0"):
         make(source="x.csv", limit=0)

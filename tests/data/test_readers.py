@@ -201,7 +201,7 @@ def test_a_file_that_is_no_parquet(make: Make) -> None:
 
 
 def test_formats_that_cannot_be_told(make: Make) -> None:
-    with pytest.raises(ConfigError, match="data.format: cannot be told from"):
+    with pytest.raises(ConfigError, match=r"data\.format: cannot be told from"):
         make("a\n", "table.dat").prepare()
     with pytest.raises(ConfigError, match=r"unknown format `cvs`; did you mean `csv`\?"):
         make("a\n", "table.dat", format="cvs").prepare()

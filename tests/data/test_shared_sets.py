@@ -55,7 +55,7 @@ def test_film_reviews_by_their_mean_rating() -> None:
     except AssetError as error:
         pytest.skip(f"needs the package index or a copy: {error}")
     spec = data.prepare()
-    counts = {label: 0 for label in spec.labels}
+    counts = dict.fromkeys(spec.labels, 0)
     for split in spec.sizes:
         for row in data.rows(split):
             counts[row["label"]] += 1
