@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from llm_lab.config import origins as origin
 from llm_lab.config import values
 from llm_lab.config.fault import Fault, Origin
-from llm_lab.config.groups import Choice, compose_groups, is_choice, repair
+from llm_lab.config.groups import Choice, as_hydra, compose_groups, is_choice, repair
 from llm_lab.config.loader import RecordingLoader, open_loader
 from llm_lab.config.resolvers import register
 from llm_lab.config.search_path import ROOT_CONFIG, Layer, clashes, conf_root, layers
@@ -126,9 +126,7 @@ def _compose(
     composed.origins = origin.collect(loader.defaults, loader.sources, found)
     for item in single:
         chooses = any(item is other for other in choosing)
-        composed.overrides.append(
-            str(item.input_line) if chooses else values.set_value(loader, item, composed)
-        )
+        composed.overrides.append(as_hydra(item) if chooses else values.set_value(loader, item, composed))
     _tell_hydra(composed)
     composed.faults = list(dict.fromkeys(composed.faults))
     return composed

@@ -63,7 +63,9 @@ def report(faults: Iterable[Fault]) -> str:
     lines = [f"{len(unique)} {'fault' if len(unique) == 1 else 'faults'} in the configuration:"]
     for fault in unique:
         lines.append(f"  {fault.key}: {fault.message}" if fault.key else f"  {fault.message}")
-        detail = " - ".join(part for part in (f"in {fault.where}" if fault.where else "", fault.suggestion) if part)
+        detail = " - ".join(
+            part for part in (f"in {fault.where}" if fault.where else "", fault.suggestion) if part
+        )
         lines += [f"      {detail}"] if detail else []
     return "\n".join(lines)
 

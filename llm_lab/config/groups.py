@@ -50,14 +50,22 @@ def repair(loader: RecordingLoader, override: Override, faults: list[Fault]) -> 
         return word
     value = override.value()
     names = value if isinstance(value, list) else [value]
+    if names == [None]:
+        return as_hydra(override)
     right = [_choice(loader, override, name, faults) for name in names if name is not None]
     if all(isinstance(name, str) for name in names) and right == names:
         return word
     kept = [name for name in right if name is not None]
     if not kept and None not in names:
         return None
-    text = "null" if None in names else f"[{','.join(kept)}]" if isinstance(value, list) else kept[0]
+    text = f"[{','.join(kept)}]" if isinstance(value, list) else kept[0]
     return f"{override.get_key_element()}={text}" if group else None
+
+
+def as_hydra(override: Override) -> str:
+    """The choice in Hydra's words, which has no `logger=null`."""
+    null = not override.is_delete() and override.value() is None
+    return f"~{override.key_or_group}" if null else str(override.input_line)
 
 
 def _choice(loader: RecordingLoader, override: Override, name: object, faults: list[Fault]) -> str | None:

@@ -45,7 +45,15 @@ def content(config: DictConfig) -> dict[str, Any]:
         node = plain.get(group)
         if isinstance(node, dict):
             plain[group] = {key: value for key, value in node.items() if key not in names}
-    return {str(key): value for key, value in _portable(plain, _roots()).items()}
+    portable = _without_nulls(_portable(plain, _roots()))
+    return {str(key): value for key, value in portable.items()}
+
+
+def _without_nulls(value: Any) -> Any:
+    """Null is what is not there: `peft=null` computes what no word about it does."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def digest(value: object) -> str:

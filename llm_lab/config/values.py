@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,12 +65,24 @@ def _parent(config: DictConfig, parts: list[str]) -> Container:
 
 def _absolute(override: Override) -> Override:
     """A relative `file://` in a word is meant from the working directory."""
-    value = override.value()
-    if not is_relative(value):
-        return override
-    uri = absolute(str(value), (Path(os.path.realpath(Path.cwd())),))
-    quoted = uri.replace("'", r"\'")
-    return OverridesParser.create().parse_override(f"{override.get_key_element()}='{quoted}'")
+    value, here = override.value(), (Path(os.path.realpath(Path.cwd())),)
+    word = str(override.input_line)
+    if is_relative(value):
+        quoted = absolute(str(value), here).replace("'", r"\'")
+        word = f"{override.get_key_element()}='{quoted}'"
+    else:
+        for text in _relative(value):
+            word = word.replace(text, absolute(text, here))
+    return override if word == override.input_line else OverridesParser.create().parse_override(word)
+
+
+def _relative(value: object) -> Iterator[str]:
+    """Every relative `file://` in a value, at any depth."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _relative(item)
+    elif is_relative(value):
+        yield str(value)
 
 
 def _is_unknown(error: Exception) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +18,6 @@ from llm_lab.errors import DataError
 
 if TYPE_CHECKING:
     from llm_lab.data.text_classification import TextClassificationData
-
-log = logging.getLogger(__name__)
 
 
 def ingest(data: TextClassificationData, staging: Staging, folder: Path, *, keep: Path) -> dict[str, Any]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
+
+masked: ContextVar[Callable[[str], str]] = ContextVar("masked", default=str)
+"""Takes the open run's secrets out of a text."""
 
 
 def report(error: BaseException) -> int:
@@ -15,8 +20,8 @@ def report(error: BaseException) -> int:
     """
     path = _log_file()
     with path.open("a", encoding="utf-8") as file:
-        file.write("".join(traceback.format_exception(error)))
-    first = (str(error).strip().splitlines() or [""])[0]
+        file.write(masked.get()("".join(traceback.format_exception(error))))
+    first = masked.get()((str(error).strip().splitlines() or [""])[0])
     sys.stderr.write(f"error: {type(error).__name__}: {first} (traceback in {path})\n")
     return 1
 

@@ -52,5 +52,5 @@ def job(hydra_config: DictConfig) -> float | None:
 def score(metrics: dict[str, Any], config: DictConfig) -> float | None:
     """Return the metric a sweep compares runs by: the expected one, else the monitored one."""
     monitored = OmegaConf.select(config, "callbacks.best.monitor")
-    value = metrics.get(config.expected.metric if config.expected else monitored)
+    value = metrics.get(config.expected.metric if config.get("expected") else monitored)
     return None if value is None else float(value)

@@ -87,7 +87,7 @@ def finish(
 
 def _baselines(run: Run, task: Task, data: DataModule, ledger: Ledger) -> dict[str, float]:
     """Measure the simple things on the rows that the model was tested on."""
-    if not (run.config.mode.baseline and run.config.baseline and task.predictions):
+    if not (run.config.mode.baseline and run.config.get("baseline") and task.predictions):
         return {}
     with ledger.phase("baseline"):
         nodes, metrics = run.config.baseline, run.config.task.metrics

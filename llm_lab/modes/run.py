@@ -16,7 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from llm_lab.config.secrets import masker
 from llm_lab.errors import LabError, RunError
+from llm_lab.modes import failure
 from llm_lab.tracking.files import write_json
 
 CONFIG, STATE, MODEL = "config.yaml", "run.json", "model"
@@ -64,7 +66,8 @@ def open_run(config: DictConfig, directory: Path, facts: Mapping[str, Any]) -> I
     directory.mkdir(parents=True, exist_ok=True)
     with _alone(directory):
         config.paths.run = str(directory)
-        run = Run(directory=directory, config=config, state=read_state(directory) | dict(facts))
+        failure.masked.set(masker(config))
+        run = Run(directory=directory, config=config, state=read_state(directory) | _masked(facts))
         run.note(state="running", exit_code=None, started=time.time(), process=os.getpid())
         outcome: tuple[str, int] = ("failed", 1)
         try:
@@ -80,6 +83,11 @@ def open_run(config: DictConfig, directory: Path, facts: Mapping[str, Any]) -> I
             raise
         finally:
             _close(run, *outcome)
+
+
+def _masked(facts: Mapping[str, Any]) -> dict[str, Any]:
+    mask = failure.masked.get()
+    return {key: [mask(word) for word in value] if key == "words" else value for key, value in facts.items()}
 
 
 def _close(run: Run, state: str, exit_code: int) -> None:

@@ -55,8 +55,8 @@ def build_task(config: DictConfig, spec: DataSpec) -> Task:
         key="task",
         spec=spec,
         model=config.model,
-        optimizer=config.optimizer,
-        scheduler=config.scheduler,
+        optimizer=config.get("optimizer"),
+        scheduler=config.get("scheduler"),
     )
 
 
@@ -65,8 +65,8 @@ def attach(run: Run, spec: DataSpec, ledger: Ledger) -> Trainer:
 
     Without a validation split there is nothing to monitor: what watches ``val/...`` stays away.
     """
-    run.loggers = list(build_all(run.config.logger, expected=Logger, key="logger").values())
-    callbacks = [*build_all(run.config.callbacks, expected=Callback, key="callbacks").values()]
+    run.loggers = list(build_all(run.config.get("logger"), expected=Logger, key="logger").values())
+    callbacks = [*build_all(run.config.get("callbacks"), expected=Callback, key="callbacks").values()]
     if not spec.sizes.get("val"):
         callbacks = [one for one in callbacks if not str(getattr(one, "monitor", "")).startswith("val/")]
     return build_trainer(run, [*callbacks, History(path=run.directory / "history.jsonl"), ledger])

@@ -73,7 +73,13 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimizer and schedule, the latter stepped after every optimizer step."""
-        optimizer = build(self.nodes["optimizer"], expected=Optimizer, key="optimizer", model=self.network())
+        optimizer = build(
+            self.nodes["optimizer"],
+            expected=Optimizer,
+            key="optimizer",
+            model=self.network(),
+            params=self._trainable(),
+        )
         steps = self.trainer.estimated_stepping_batches
         if steps == float("inf"):
             raise ConfigError("trainer.max_steps: the schedule needs an end; set this or trainer.max_epochs")
@@ -85,6 +91,10 @@ class Task(LightningModule):
             total_steps=int(steps),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _trainable(self) -> list[nn.Parameter]:
+        """What an optimizer of torch, named as it is, gets: all parameters that train, in one group."""
+        return [parameter for parameter in self.network().parameters() if parameter.requires_grad]
 
     def configure_gradient_clipping(
         self,

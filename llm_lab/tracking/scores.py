@@ -48,7 +48,13 @@ class Mistake:
 
 def arrays(predictions: Mapping[str, Any]) -> dict[str, Array]:
     """Return ``index`` [N], ``probabilities`` and ``labels`` as NumPy arrays."""
-    return {name: np.asarray(predictions[name]) for name in ("index", "probabilities", "labels")}
+    names = ("index", "probabilities", "labels")
+    found = {name: np.atleast_1d(np.asarray(predictions[name])) for name in names}
+    rows = len(found["index"])
+    return {
+        name: value.reshape(rows, *value.shape[1:]) if len(value) == rows else value.reshape(rows, -1)
+        for name, value in found.items()
+    }
 
 
 def confusions(probabilities: Array, labels: Array) -> Array:
