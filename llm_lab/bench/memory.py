@@ -68,7 +68,7 @@ def measure(table: Path) -> dict[str, float]:
 
     from llm_lab.data.text_classification import TextClassificationData
 
-    tokenizer = {"_target_": "llm_lab.data.tokenizers.Trained", "kind": "wordpiece"}
+    tokenizer: dict[str, object] = {"_target_": "llm_lab.data.tokenizers.Trained", "kind": "wordpiece"}
     tokenizer |= {"vocab_size": 8000, "max_rows": 10_000}
     data = TextClassificationData(
         source=f"file://{table}", tokenizer=tokenizer, licence="none", max_length=64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,6 +13,8 @@ from llm_lab.data.record import Record, Rejected
 from llm_lab.data.source import SPLIT_NAMES, Source
 from llm_lab.errors import DataError
 
+log = logging.getLogger(__name__)
+HIDDEN = -1
 BATCH = 1024  # rows decoded at a time
 
 
@@ -56,6 +59,9 @@ def read_hub(name: str, source: Source, needed: Sequence[str]) -> Iterator[Recor
         if split not in SPLIT_NAMES or (source.split and SPLIT_NAMES[split] != source.split):
             continue
         check_columns(table.column_names, [column for column in needed if column != "split"], Path(name))
+        if _hidden(table, needed[-1]):
+            log.warning("%s: the split `%s` hides its labels and is left out", name, split)
+            continue
         names = {c: f.names for c, f in table.features.items() if c in needed and hasattr(f, "names")}
         for line, row in enumerate(table, start=1):
             yield Record(f"{name}:{split}", line, {**row, **_named(row, names), "split": split})
@@ -72,6 +78,11 @@ def _load(name: str, source: Source) -> Mapping[str, Any]:
     return loaded
 
 
+def _hidden(table: Any, label: str) -> bool:
+    """Whether the first row has the hub's mark of a label that is kept back for a competition."""
+    return len(table) > 0 and hasattr(table.features[label], "names") and table[0][label] == HIDDEN
+
+
 def _named(row: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Replace numbers of class labels by their names; -1 is the hub's mark of a hidden label."""
-    return {c: (known[row[c]] if row[c] is not None and row[c] >= 0 else None) for c, known in names.items()}
+    return {c: None if row[c] in {None, HIDDEN} else known[row[c]] for c, known in names.items()}

@@ -13,6 +13,7 @@ from llm_lab.data.text_files import open_text
 from llm_lab.errors import DataError
 
 LONGEST_FIELD = 1 << 24  # characters; the csv module's own limit of 131,072 is below real documents
+DELIMITERS = {"csv": ",", "tsv": "\t"}
 NEVER_CLOSED = "unexpected end of data"
 
 
@@ -27,7 +28,7 @@ def read_delimited(path: Path, source: Source, needed: Sequence[str]) -> Iterato
     with open_text(path, encoding=source.encoding, newline="" if quoted else "\n") as stream:
         reader = csv.reader(
             stream,
-            delimiter="\t" if source.format == "tsv" else ",",
+            delimiter=source.delimiter or DELIMITERS[source.format or "csv"],
             quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
             strict=True,
         )

@@ -44,7 +44,6 @@ def ingest(data: TextClassificationData, staging: Staging, folder: Path, *, keep
 
 def _clean_rows(data: TextClassificationData, rejects: RejectLog, counts: Counter[str]) -> Iterator[CleanRow]:
     for source in data.sources:
-        log.info("reading %s (licence: %s)", source.uri, data.licence)
         for record in read(source, data.columns.needed(source), licence=data.licence):
             counts[source.name] += 1
             row = _clean(data, record, source)

@@ -75,7 +75,7 @@ class DataModule(LightningDataModule, ABC):
         """Lightning's hook."""
         self.prepare()
 
-    def setup(self, stage: str) -> None:  # noqa: ARG002 - every stage needs the same
+    def setup(self, stage: str) -> None:
         """Lightning's hook, on every rank."""
         self.prepare()
 

@@ -51,7 +51,7 @@ class Order:
     ) -> None:
         self.rows, self.lengths, self.cut, self.seed = rows, lengths, cut, seed
         self.full, self.rest = divmod(rows, cut.step_rows)
-        self.windows = max(1, self.full * cut.step_rows // WINDOW)
+        self.windows = max(1, min(self.full, self.full * cut.step_rows // WINDOW))
 
     def __len__(self) -> int:
         return self.full * self.cut.accumulate + self._rest_batches

@@ -32,7 +32,6 @@ def read(source: Source, needed: Sequence[str], *, licence: str = "") -> Iterato
     Args:
         source: what to read; without a format, a folder is read as ``folder``.
         needed: columns that must be there, the text's first and the label's last.
-        licence: shown before a download.
         licence: of the data, shown before a download.
 
     Raises:

@@ -12,6 +12,7 @@ from llm_lab.errors import DataError
 Fate = Literal["drop", "keep"]
 
 CONFLICTING = "SELECT split, same FROM row GROUP BY split, same HAVING MIN(label) <> MAX(label)"
+CONFLICTING_TEXTS = f"SELECT COUNT(*) FROM ({CONFLICTING})"  # noqa: S608 - a constant
 CONFLICT = f"(split, same) IN ({CONFLICTING})"
 DUPLICATE = """fate IS NULL AND EXISTS (
     SELECT 1 FROM row AS other WHERE other.split = row.split AND other.same = row.same
@@ -54,19 +55,20 @@ class Policy:
 
 
 def settle(staging: Staging, policy: Policy) -> dict[str, Any]:
-    """Mark the rows that do not stay and return the counts that the report shows.
+    """Divide the rows, mark those that do not stay, and return the counts that the report shows.
 
     Raises:
         DataError: there are leaks, and the policy makes them an error.
     """
+    made = staging.divide()
     counts = {
         "conflicts": _deal(staging, "conflict", CONFLICT, policy.conflicts),
-        "conflicting_texts": staging.execute(f"SELECT COUNT(*) FROM ({CONFLICTING})").fetchone()[0],  # noqa: S608
+        "conflicting_texts": staging.execute(CONFLICTING_TEXTS).fetchone()[0],
         "duplicates": _deal(staging, "duplicate", DUPLICATE, policy.duplicates),
         "leaks": _leaks(staging, policy.leaks),
     }
-    for split in staging.shares:
-        _fill(staging, split)
+    for split in made:
+        _fill(staging, split, len(made))
     if policy.limit is not None:
         _mark(staging, "limit", BEYOND_LIMIT, policy.limit)
     return counts
@@ -99,9 +101,9 @@ def _total(counts: Mapping[str, int]) -> int:
     return sum(counts.values())
 
 
-def _fill(staging: Staging, split: str) -> None:
+def _fill(staging: Staging, split: str, made: int) -> None:
     """Give a share that caught no row a training text of the most frequent label: for small tables."""
     sizes = staging.count(KEPT)
-    if sizes.get(split) or sizes.get("train", 0) < len(staging.shares) + 1:
+    if sizes.get(split) or sizes.get("train", 0) <= made:
         return
     staging.execute(TAKE_ONE, split)

@@ -36,6 +36,7 @@ class Source:
         format: csv, tsv, json, jsonl, parquet, text, folder or hub.
         header: column names of a table that has no header row.
         encoding: text encoding of the file.
+        delimiter: what stands between fields; by default a comma in CSV and a tab in TSV.
         quoted: whether double quotes delimit fields; by default in CSV and not in TSV.
         subset: configuration of a hub data set.
     """
@@ -47,6 +48,7 @@ class Source:
     format: str | None = None
     header: Sequence[str] | None = None
     encoding: str = "utf-8"
+    delimiter: str | None = None
     quoted: bool | None = None
     subset: str | None = None
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from llm_lab.data.columns import CleanRow
-from llm_lab.data.spec import Split
 
 KEY_BITS = 63  # SQLite's integers are signed
 CHUNK = 2000
@@ -45,15 +44,6 @@ def folded(text: str) -> str:
     return " ".join(text.split())
 
 
-def split_by_key(key: int, shares: Mapping[str, float]) -> Split:
-    """The split a folded text falls into: the lowest keys are the test split, the next the validation."""
-    place = key / (1 << KEY_BITS)
-    test = shares.get("test", 0.0)
-    if place < test:
-        return "test"
-    return "val" if place < test + shares.get("val", 0.0) else "train"
-
-
 class Staging:
     """Rows of a table under preparation.
 
@@ -78,15 +68,31 @@ class Staging:
                 self._insert(chunk)
         self._insert(chunk)
         self._db.execute("COMMIT")
-        self._db.executescript(INDICES)
         return count
+
+    def divide(self) -> list[str]:
+        """Give rows without a split, and those of a training file, their split by key; return the splits made.
+
+        The lowest keys are the test split, the next the validation split. A split that a source gives is not
+        made another time.
+        """
+        given, low, made = self.count("NOT made"), 0, []
+        for split in ("test", "val"):
+            if split in self.shares and split not in given:
+                high = low + round(self.shares[split] * (1 << KEY_BITS))
+                self.execute(
+                    "UPDATE row SET split = ? WHERE made AND fold >= ? AND fold < ?", split, low, high
+                )
+                low = high
+                made.append(split)
+        self._db.executescript(INDICES)
+        return made
 
     def _prepare(self, number: int, row: CleanRow) -> tuple[Any, ...]:
         text = row.values["text"]
-        fold = key_of(folded(text))
-        made = row.split in {None, "train"} and bool(self.shares)
-        split = split_by_key(fold, self.shares) if made else row.split or "train"
-        return number, split, made, row.label, key_of(text), fold, json.dumps(row.values, ensure_ascii=False)
+        made = row.split in {None, "train"}
+        content = json.dumps(row.values, ensure_ascii=False)
+        return number, row.split or "train", made, row.label, key_of(text), key_of(folded(text)), content
 
     def _insert(self, chunk: list[tuple[Any, ...]]) -> None:
         self._db.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, NULL)", (row[:-1] for row in chunk))

@@ -33,18 +33,20 @@ class TextClassificationData(DataModule):
     Args:
         source: a URI, ``{uri: ...}``, or a mapping from a name to either; a name such as ``train``, or
             ``split:`` beside the URI, says which split its rows belong to, ``label:`` which label they have.
-            Beside the URI may also stand ``format``, ``header``, ``encoding``, ``quoted``, ``subset``.
+            Beside the URI may also stand ``format``, ``header``, ``delimiter``, ``encoding``, ``quoted``,
+            ``subset``.
         tokenizer: node of a ``llm_lab.data.tokenizers.TokenizerSource``.
         licence: of the data, as the report shows it.
         format: csv, tsv, json, jsonl, parquet, text, folder, hub; None tells it from the suffix.
         header: column names of tables that have no header row.
+        delimiter: what stands between fields, where it is neither CSV's comma nor TSV's tab.
         encoding: of text files.
         columns: the column of each role, ``text``, ``label``, ``split``; several columns may make up a text.
         labels: names, or a mapping from a name to its values or conditions (``llm_lab.data.labels``).
         label_separator: stands between the labels of a cell where ``problem`` is ``multi_label``.
         problem: what a target is.
-        split: shares of the rows that go to ``val`` and ``test`` by a hash of their text; None makes 0.1 each
-            where the source says nothing about splits, and none otherwise.
+        split: shares of the rows that go to ``val`` and ``test`` by a hash of their text, for splits that the
+            source does not give; None makes 0.1 each where it says nothing about splits, and none otherwise.
         conflicts: what becomes of equal texts with different labels in one split.
         duplicates: what becomes of equal texts with equal labels in one split.
         leaks: what becomes of rows that stand in a later split too: taken from the earlier, kept, an error.
@@ -64,6 +66,7 @@ class TextClassificationData(DataModule):
         licence: str,
         format: str | None = None,  # noqa: A002 - the user's word
         header: Sequence[str] | None = None,
+        delimiter: str | None = None,
         encoding: str = "utf-8",
         columns: Mapping[str, Any] | None = None,
         labels: Sequence[Any] | Mapping[str, Any] | None = None,
@@ -81,7 +84,9 @@ class TextClassificationData(DataModule):
         seed: int = 42,
     ) -> None:
         super().__init__(batch_size=batch_size, seed=seed)
-        self.sources = parse_sources(source, format=format, header=header, encoding=encoding)
+        self.sources = parse_sources(
+            source, format=format, header=header, delimiter=delimiter, encoding=encoding
+        )
         self.columns = Columns.parse(columns or {})
         self.problem, self.labels, self.licence = problem, labels, licence
         self.read_label = label_reader(labels, problem=problem, separator=label_separator)
@@ -174,5 +179,4 @@ def _identity(source: Source) -> dict[str, Any]:
     told = {name: value for name, value in vars(source).items() if name != "uri"}
     if source.uri.startswith("hf://"):
         return {**told, "uri": source.uri}
-    inside = source.uri if "#sha256=" in source.uri else ""
-    return {**told, "content": assets.fingerprint(as_uri(source.uri)), "inside": inside}
+    return {**told, "content": assets.fingerprint(as_uri(source.uri))}

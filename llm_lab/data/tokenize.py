@@ -84,11 +84,9 @@ def _rows(
 ) -> Iterator[tuple[str, Any]]:
     """Yield text after the transforms, and encoded target."""
     for key, values, label in staging.rows(split):
-        target = targets.encode(label)
-        if data.transforms:
-            row = {**values, "label": targets.value(label), "split": split}
-            values = apply(data.transforms, row, seed=(data.seed, key))  # noqa: PLW2901 - the row, transformed
-        yield values["text"], target
+        row: dict[str, Any] = {**values, "label": targets.value(label), "split": split}
+        row = apply(data.transforms, row, seed=(data.seed, key))
+        yield row["text"], targets.encode(label)
 
 
 def _training_texts(data: TextClassificationData, staging: Staging, targets: Targets) -> Iterator[str]:

@@ -39,11 +39,10 @@ class Pretrained(TokenizerSource):
         self.source = as_uri(source)
 
     def identity(self) -> dict[str, Any]:
-        """Return the folder's content hash; the path inside an archive is part of it."""
-        inside = self.source if "#sha256=" in self.source else ""
-        return {"pretrained": assets.fingerprint(self.source), "inside": inside}
+        """Return the folder's content hash."""
+        return {"pretrained": assets.fingerprint(self.source)}
 
-    def save(self, folder: Path, texts: Texts) -> None:  # noqa: ARG002 - nothing to learn
+    def save(self, folder: Path, texts: Texts) -> None:
         """Copy the tokenizer.
 
         Raises:

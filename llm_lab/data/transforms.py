@@ -52,7 +52,7 @@ class Normalize(Transform):
             )
         self.form, self.unescape, self.tags, self.lowercase = form, unescape, tags, lowercase
 
-    def __call__(self, row: Row, rng: np.random.Generator) -> Row:  # noqa: ARG002 - nothing random
+    def __call__(self, row: Row, rng: np.random.Generator) -> Row:
         """Return the row with its text cleaned."""
         text = row["text"]
         text = text if self.tags else re.sub(r"</?[a-zA-Z][^<>]*>", " ", text)
@@ -75,7 +75,7 @@ class Template(Transform):
         if not all(name.isidentifier() for name in self.fields):
             raise ConfigError(f"pattern: only plain column names may stand in braces: {pattern!r}")
 
-    def __call__(self, row: Row, rng: np.random.Generator) -> Row:  # noqa: ARG002 - nothing random
+    def __call__(self, row: Row, rng: np.random.Generator) -> Row:
         """Return the row with the filled pattern as its text.
 
         Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,11 +15,10 @@ from tests.conftest import SHARED
 LENGTHS = np.random.default_rng(0).integers(3, 60, 20_000)
 
 
-def order(
-    rows: int, *, rank: int = 0, batch_size: int = 4, accumulate: int = 1, world: int = 1, seed=7
-) -> Order:
+def order(rows, *, rank=0, batch_size=4, accumulate=1, world=1, seed=7, window=WINDOW) -> Order:
     cut = Cut(batch_size=batch_size, accumulate=accumulate, world_size=world, rank=rank)
-    return Order(rows=rows, lengths=lambda places: LENGTHS[places], cut=cut, seed=seed)
+    with patch("llm_lab.data.order.WINDOW", window):
+        return Order(rows=rows, lengths=lambda places: LENGTHS[places], cut=cut, seed=seed)
 
 
 def ranks(rows: int, world: int, epoch: int = 0, **options) -> list[list[tuple[list[int], int]]]:
@@ -44,12 +45,17 @@ def test_a_permutation_looks_random() -> None:
 
 
 CUTS = {"batch_size": st.integers(1, 9), "accumulate": st.integers(1, 4), "world": st.integers(1, 5)}
+CUTS |= {"window": st.sampled_from([16, WINDOW])}
 
 
 @settings(deadline=None)
 @given(rows=st.integers(1, 500), epoch=st.integers(0, 3), seed=st.sampled_from([None, 3]), **CUTS)
-def test_every_row_once_on_any_number_of_ranks(rows, epoch, seed, batch_size, accumulate, world) -> None:
-    batches = ranks(rows, world, epoch, batch_size=batch_size, accumulate=accumulate, seed=seed)
+def test_every_row_once_on_any_number_of_ranks(
+    rows, epoch, seed, batch_size, accumulate, world, window
+) -> None:
+    batches = ranks(
+        rows, world, epoch, batch_size=batch_size, accumulate=accumulate, seed=seed, window=window
+    )
     assert sorted(row for rank in batches for batch, _ in rank for row in batch) == list(range(rows))
     assert len({len(rank) for rank in batches}) == 1
     assert all(len(batch) <= batch_size for rank in batches for batch, _ in rank)
@@ -58,9 +64,14 @@ def test_every_row_once_on_any_number_of_ranks(rows, epoch, seed, batch_size, ac
 
 @settings(deadline=None)
 @given(rows=st.integers(1, 500), epoch=st.integers(0, 3), **CUTS)
-def test_a_step_holds_the_same_rows_however_it_is_cut(rows, epoch, batch_size, accumulate, world) -> None:
-    whole = [set(batch) for batch, _ in ranks(rows, 1, epoch, batch_size=batch_size * accumulate * world)[0]]
-    batches = ranks(rows, world, epoch, batch_size=batch_size, accumulate=accumulate)
+def test_a_step_holds_the_same_rows_however_it_is_cut(
+    rows, epoch, batch_size, accumulate, world, window
+) -> None:
+    whole = [
+        set(batch)
+        for batch, _ in ranks(rows, 1, epoch, batch_size=batch_size * accumulate * world, window=window)[0]
+    ]
+    batches = ranks(rows, world, epoch, batch_size=batch_size, accumulate=accumulate, window=window)
     for number, step in enumerate(whole):
         parts = [batch for rank in batches for batch in rank[number * accumulate : (number + 1) * accumulate]]
         assert {row for batch, _ in parts for row in batch} == step
@@ -69,8 +80,8 @@ def test_a_step_holds_the_same_rows_however_it_is_cut(rows, epoch, batch_size, a
 
 @settings(deadline=None)
 @given(rows=st.integers(1, 500), start=st.integers(0, 60), **CUTS)
-def test_going_on_from_anywhere(rows, start, batch_size, accumulate, world) -> None:
-    one = order(rows, batch_size=batch_size, accumulate=accumulate, world=world)
+def test_going_on_from_anywhere(rows, start, batch_size, accumulate, world, window) -> None:
+    one = order(rows, batch_size=batch_size, accumulate=accumulate, world=world, window=window)
     whole = [batch.tolist() for batch, _ in one.batches(1)]
     assert [batch.tolist() for batch, _ in one.batches(1, start)] == whole[start:]
 

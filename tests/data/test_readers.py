@@ -43,6 +43,7 @@ FILES = {
     "t.csv": as_csv(ROWS),
     "t.tsv": as_csv(ROWS, delimiter="\t"),
     "crlf.csv": as_csv(ROWS, lineterminator="\r\n"),
+    "semicolon.csv": as_csv(ROWS, delimiter=";"),
     "mac.csv": as_csv(ROWS, lineterminator="\r"),
     "bom.csv": as_csv(ROWS).encode("utf-8-sig"),
     "t.csv.gz": gzip.compress(as_csv(ROWS).encode()),
@@ -59,7 +60,8 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_same_rows_from_every_format(make: Make, name: str) -> None:
-    data = make(FILES[name], name, **EVERY)
+    options = {"delimiter": ";"} if name.startswith("semicolon") else {}
+    data = make(FILES[name], name, **options, **EVERY)
     assert texts(data) == ROWS
     assert rejected(data) == []
 

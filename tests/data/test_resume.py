@@ -32,6 +32,9 @@ class Recorder(LightningModule):
         """Nothing: validation only has to take place."""
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        assert (
+            self.trainer.estimated_stepping_batches > 0
+        )  # as schedules ask; makes the loader before the restore
         return torch.optim.SGD(self.parameters(), lr=1e-3)
 
 
