@@ -43,7 +43,7 @@ class Lean(Wrapper):
         keep_freed_memory()
         known = [part for part in module.modules() if knows_layer(part)]
         if not known:
-            log.warning(
+            log.info(
                 "%s: no layers that Lean knows, only its dropout and its embeddings get cheaper",
                 type(module).__name__,
             )
