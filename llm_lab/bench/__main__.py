@@ -1,0 +1,30 @@
+"""``python -m llm_lab.bench [NAME] [options]``: one table of the benchmarks."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+BENCHES = {
+    "text": "fine-tuning a text encoder: ours, a bare loop, transformers' Trainer",
+    "overhead": "what a step costs beside the arithmetic: ours, a bare loop, each callback",
+    "startup": "list, --help and check against a bare Hydra application",
+    "memory": "memory against the size of the table",
+}
+
+
+def main(words: list[str]) -> int:
+    """Run the benchmark that the first word names, `text` without one."""
+    name = words[0] if words and not words[0].startswith("-") else "text"
+    if name not in BENCHES:
+        print(f"no benchmark {name}; there are:", file=sys.stderr)
+        for known, summary in BENCHES.items():
+            print(f"  {known:10} {summary}", file=sys.stderr)
+        return 2
+    rest = words[1:] if words and words[0] == name else words
+    import_module(f"llm_lab.bench.{name}").main(*([rest] if rest else []))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
