@@ -83,24 +83,29 @@ class Order:
     def _steps(self, epoch: int, start: int) -> Iterator[tuple[int, list[IntArray]]]:
         """Yield each step with its micro-batches, those of one moment side by side."""
         bounds = [self.full * window // self.windows for window in range(self.windows + 1)]
+        tail = np.empty(0, np.int64)
         for window, (low, high) in enumerate(pairwise(bounds)):
             if high <= start:
                 continue
-            steps = self._window(epoch, window, low, high)
+            steps, tail = self._window(epoch, window, low, high)
             for step in range(max(start, low), high):
                 yield step, np.split(steps[step - low], self.cut.accumulate * self.cut.world_size)
         if self.rest:
-            rows = self._sorted(epoch, np.arange(self.full * self.cut.step_rows, self.rows))
+            rows = tail if len(tail) else self._sorted(epoch, self.full * self.cut.step_rows, self.rows)
             yield self.full, np.array_split(rows, self._rest_batches * self.cut.world_size)
 
-    def _window(self, epoch: int, window: int, low: int, high: int) -> IntArray:
-        places = np.arange(low * self.cut.step_rows, high * self.cut.step_rows)
-        steps = self._sorted(epoch, places).reshape(high - low, self.cut.step_rows)
+    def _window(self, epoch: int, window: int, low: int, high: int) -> tuple[IntArray, IntArray]:
+        """Rows of the steps from ``low`` to ``high``; in evaluation the last window's longest rows as well."""
+        size = self.cut.step_rows
+        with_rest = self.seed is None and high == self.full
+        rows = self._sorted(epoch, low * size, self.rows if with_rest else high * size)
+        steps, tail = rows[: (high - low) * size].reshape(high - low, size), rows[(high - low) * size :]
         if self.seed is not None:
             steps = steps[np.random.default_rng([self.seed, epoch, window]).permutation(len(steps))]
-        return steps
+        return steps, tail
 
-    def _sorted(self, epoch: int, places: IntArray) -> IntArray:
+    def _sorted(self, epoch: int, start: int, stop: int) -> IntArray:
+        places = np.arange(start, stop)
         rows = places if self.seed is None else shuffled(places, self.rows, seed=(self.seed, epoch))
         return rows[np.argsort(self.lengths(rows), kind="stable")]
 

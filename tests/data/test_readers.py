@@ -94,6 +94,20 @@ def test_a_hub_data_set_keeps_its_splits_and_label_names(make: Make, tmp_path: P
     assert texts(data) == ROWS[:20]
 
 
+def test_hidden_labels_are_left_out_and_missing_splits_made(make: Make, tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    for split, labels in {"train": [0, 1] * 20, "validation": [0, 1, 1], "test": [-1] * 5}.items():
+        texts = [f"{split} {sentence(number)}" for number in range(len(labels))]
+        rows = Dataset.from_dict({"text": texts, "label": labels}, features=features)
+        rows.to_parquet(tmp_path / "hub" / f"{split}.parquet")
+    spec = make(source=f"file://{tmp_path}/hub", format="hub", split={"val": 0.2, "test": 0.2}).prepare()
+    assert spec.sizes["val"] == 3
+    assert spec.sizes["train"] + spec.sizes["test"] == 40
+    assert spec.sizes["test"] > 0
+
+
 def test_a_hub_data_set_that_is_not_there(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
