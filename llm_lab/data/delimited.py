@@ -14,6 +14,7 @@ from llm_lab.errors import DataError
 
 LONGEST_FIELD = 1 << 24  # characters; the csv module's own limit of 131,072 is below real documents
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")  # as undecodable bytes
 NEVER_CLOSED = "unexpected end of data"
 
 
@@ -51,6 +52,8 @@ def _header(rows: Iterator[tuple[int, list[str] | str]], path: Path) -> list[str
         raise DataError(f"{path}: line {line}: {fields}")
     if not fields:
         raise DataError(f"{path}: the file is empty")
+    if fields[0].startswith(UTF_16_MARKS):
+        raise DataError(f"{path}: the file is in UTF-16: set data.encoding=utf-16")
     return fields
 
 

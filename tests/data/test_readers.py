@@ -154,6 +154,8 @@ def test_the_right_encoding_saves_the_row(make: Make) -> None:
     content = "text,label\ncafé,good\nthé,bad\n".encode("latin-1")
     assert texts(make(content, encoding="latin-1", **EVERY)) == [("café", "good"), ("thé", "bad")]
     wide = "text\tlabel\ncafé\tgood\n茶\tbad\n".encode("utf-16")
+    with pytest.raises(DataError, match=r"t\.tsv: the file is in UTF-16: set data\.encoding=utf-16"):
+        make(wide, "t.tsv").prepare()
     assert texts(make(wide, "t.tsv", encoding="utf-16", **EVERY)) == [("café", "good"), ("茶", "bad")]
     with pytest.raises(ConfigError, match=r"data.encoding: unknown encoding: latin-99"):
         make(content, encoding="latin-99").prepare()
