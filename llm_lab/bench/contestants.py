@@ -138,17 +138,22 @@ def accuracy(model: nn.Module, batches: Iterable[dict[str, Tensor]]) -> float:
     return float(torch.cat(right).float().mean())
 
 
-def job_facts(config: Any, data: DataModule) -> dict[str, float]:
-    """Return rows of an epoch and the operations of its matrix products as the plain model needs them.
+def operations(model: Any, lengths: Tensor) -> float:
+    """Return the operations of one epoch's matrix products as the plain model needs them, padding left out.
 
-    Six per weight and token (forward, and two products backward), and attention's two products; no padding.
+    Six per weight and token (forward, and two products backward), and attention's two products.
     """
-    table, model = data.train_dataloader().table, plain_model(config, 0)
-    lengths = torch.from_numpy(table.lengths(np.arange(len(table)))).double()
     layers = model.base_model.encoder.layer
     weights = sum(weight.numel() for weight in layers.parameters() if weight.ndim > 1)
     attention = 12 * len(layers) * model.config.hidden_size * (lengths**2).sum()
-    return {"examples": len(table), "operations": float(6 * weights * lengths.sum() + attention)}
+    return float(6 * weights * lengths.sum() + attention)
+
+
+def job_facts(config: Any, data: DataModule) -> dict[str, float]:
+    """Return rows and operations of an epoch."""
+    table = data.train_dataloader().table
+    lengths = torch.from_numpy(table.lengths(np.arange(len(table)))).double()
+    return {"examples": len(table), "operations": operations(plain_model(config, 0), lengths)}
 
 
 CONTESTANTS: dict[str, Contestant] = {

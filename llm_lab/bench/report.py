@@ -15,15 +15,18 @@ from rich.table import Table
 
 from llm_lab.assets import home
 
+WIDTH = 120  # where output is no terminal, or a narrow one
+
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table whose first column is a name and whose others are figures."""
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.print(table, width=max(console.width, WIDTH))
 
 
 def save(name: str, figures: Mapping[str, Any], file: Path | None) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from statistics import fmean, median
 
 from llm_lab.bench.child import run_module
 from llm_lab.bench.job import WORDS
+from llm_lab.bench.mirror import mirror
 from llm_lab.bench.report import ratio, save, show
 
 TITLES = {
@@ -25,7 +25,6 @@ TITLES = {
     "trainer, by length": "(d) Trainer, by length",
 }
 COLUMNS = ("", "seconds", "examples/s", "accuracy", "peak RSS", "of peak", "time / (a)", "speed / (d)")
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 Figures = dict[str, float]
 Rounds = dict[str, list[Figures]]
 
@@ -82,12 +81,6 @@ def contestant(name: str, words: Sequence[str]) -> Figures:
         run_module(module[0], [*module[1:], str(file), *words], folder=Path(folder), environment=mirror())
         figures: Figures = json.loads(file.read_text(encoding="utf-8"))
         return figures
-
-
-def mirror() -> dict[str, str]:
-    """Return the mirror setting, a local copy of the data included where there is one."""
-    places = [os.environ.get("LLM_LAB_MIRROR", ""), str(DATA) if DATA.is_dir() else ""]
-    return {"LLM_LAB_MIRROR": os.pathsep.join(filter(None, places))}
 
 
 def row(name: str, rounds: Rounds) -> list[str]:
