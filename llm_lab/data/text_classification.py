@@ -140,6 +140,10 @@ class TextClassificationData(DataModule):
             fingerprint=fingerprint,
             summary={
                 "licence": self.licence,
+                "columns": {"text": list(self.columns.text)},
+                "truncated_at": self.max_length,
+                "transforms": self.transform_nodes,
+                "seed": self.seed,
                 "sources": [source.uri for source in self.sources],
                 **read,
                 **settled,

@@ -13,9 +13,11 @@ from typing import Any, TextIO
 
 import torch
 
+from llm_lab.config import build_all
 from llm_lab.config.secrets import escape_cell
 from llm_lab.config.words import Words
 from llm_lab.data.predict_input import read_rows
+from llm_lab.data.transforms import Transform, apply
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.modes.quiet import hush
 from llm_lab.modes.run import MODEL
@@ -45,15 +47,26 @@ class Predictor:
         if not (source / "config.json").is_file():
             raise RunError(f"{folder} holds no model: there is no {source / 'config.json'}")
         self.facts: Mapping[str, Any] = json.loads((source / "llm_lab.json").read_text(encoding="utf-8"))
+        nodes = self.facts.get("transforms") or {}
+        self.transforms = build_all(nodes, expected=Transform, key="data.transforms")
         self.tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         model = AutoModelForSequenceClassification.from_pretrained(source, trust_remote_code=False)
         self.model = model.eval()
         self.batch_size = batch_size
 
     @property
-    def column(self) -> str:
-        """Name of the text column the model was trained on."""
-        return str(self.facts.get("columns", {}).get("text", "text"))
+    def columns(self) -> list[str]:
+        """Names of the columns that made up a text in training."""
+        names = self.facts.get("columns", {}).get("text", "text")
+        return [names] if isinstance(names, str) else list(names)
+
+    def text(self, row: Row, columns: list[str]) -> str:
+        """The text of a raw row as training would have seen it, its transforms applied; empty where there is none."""
+        parts = {name: str(row.get(name) or "").strip() for name in columns}
+        if not all(parts.values()):
+            return ""
+        shaped = {**row, **parts, "text": "\n".join(parts.values()), "split": "test"}
+        return str(apply(self.transforms, shaped, seed=(int(self.facts.get("seed", 0)), 0))["text"])
 
     @property
     def nothing(self) -> Row:
@@ -104,13 +117,13 @@ def predict(folder: Path, *, source: str, output: str = "-", column: str | None 
     """
     hush(log_file=False)
     predictor = Predictor(folder=folder)
-    name = column or predictor.column
-    rows = read_rows(source, column=name)
+    columns = [column] if column else predictor.columns
+    rows = read_rows(source, column=columns[0])
     as_json = source.endswith((".jsonl", ".ndjson", ".json")) or output.endswith(".jsonl")
     with _opened(output) as stream:
         write = _json_writer(stream) if as_json else _csv_writer(stream)
         for chunk in _chunks(rows):
-            write(_labelled(predictor, chunk, name))
+            write(_labelled(predictor, chunk, columns))
             stream.flush()
     return 0
 
@@ -121,12 +134,13 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _labelled(predictor: Predictor, rows: list[Row], name: str) -> Iterator[Row]:
-    texts = [str(row.get(name) or "").strip() for row in rows]
+def _labelled(predictor: Predictor, rows: list[Row], columns: list[str]) -> Iterator[Row]:
+    texts = [predictor.text(row, columns) for row in rows]
     answers = iter(predictor([text for text in texts if text]))
     for row, text in zip(rows, texts, strict=True):
         kept = {
-            f"input_{key}" if key in ANSWERS and key != name else key: value for key, value in row.items()
+            f"input_{key}" if key in ANSWERS and key not in columns else key: value
+            for key, value in row.items()
         }
         yield kept | (next(answers) if text else predictor.nothing)
 

@@ -44,11 +44,18 @@ def write_artifact(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     plain.save_pretrained(temporary)
-    AutoTokenizer.from_pretrained(spec.tokenizer).save_pretrained(temporary)
+    tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
+    tokenizer.model_max_length = limit(spec)
+    tokenizer.save_pretrained(temporary)
     text = json.dumps(facts(spec, task), indent=2, ensure_ascii=False)
     (temporary / FACTS).write_text(text + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
+
+
+def limit(spec: DataSpec) -> int:
+    """The length in tokens at which the data were truncated, so that whoever uses the model truncates there too."""
+    return int(spec.summary.get("truncated_at", spec.max_length))
 
 
 def facts(spec: DataSpec, task: str) -> dict[str, Any]:
@@ -58,7 +65,9 @@ def facts(spec: DataSpec, task: str) -> dict[str, Any]:
         "problem": spec.problem,
         "labels": list(spec.labels),
         "columns": dict(spec.summary.get("columns") or {name: name for name in spec.modalities}),
-        "max_length": spec.max_length,
+        "max_length": limit(spec),
+        "transforms": dict(spec.summary.get("transforms") or {}),
+        "seed": spec.summary.get("seed", 0),
         "data": {"fingerprint": spec.fingerprint, "rows": dict(spec.sizes)},
         "versions": {name: version(name) for name in PACKAGES},
     }

@@ -1,6 +1,6 @@
 """The command line as a user meets it."""
 
-# ruff: noqa: E501 - whole sentences and command lines, as a user reads and types them
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Our composition is Hydra's, value for value, and knows where each value comes from."""
 
-# ruff: noqa: E501 - whole sentences and command lines, as a user reads and types them
+
 
 from __future__ import annotations
 

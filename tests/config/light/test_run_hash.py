@@ -1,6 +1,6 @@
 """A run is called after what it computes."""
 
-# ruff: noqa: E501 - whole sentences and command lines, as a user reads and types them
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Signatures are read from source, and nothing is imported for it."""
 
-# ruff: noqa: E501 - whole sentences and command lines, as a user reads and types them
+
 
 from __future__ import annotations
 

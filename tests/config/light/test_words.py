@@ -1,6 +1,6 @@
 """The command line's words."""
 
-# ruff: noqa: E501 - whole sentences and command lines, as a user reads and types them
+
 
 from __future__ import annotations
 
