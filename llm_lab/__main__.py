@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from llm_lab.config.words import Words, parse, verb_help
-from llm_lab.errors import LabError
+from llm_lab.errors import Interrupted, LabError
 
-INTERRUPTED = 130
 LIGHT = ("list", "show", "check", "schema")
 
 
@@ -25,9 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return INTERRUPTED
+    except (KeyboardInterrupt, Interrupted) as stop:
+        sys.stderr.write(f"{stop or 'interrupted'}\n")
+        return Interrupted.exit_code
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -25,3 +25,9 @@ class DataError(LabError):
 
 class RunError(LabError):
     """A run directory is not what the verb needs: names the directory and the missing part."""
+
+
+class Interrupted(BaseException):
+    """The user stopped the run with Ctrl-C; no failure, so not an ``Exception``. The command ends with 130."""
+
+    exit_code = 130

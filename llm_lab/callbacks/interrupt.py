@@ -11,10 +11,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from llm_lab.callbacks.checkpoint import FOLDER
-
-
-class Interrupted(BaseException):
-    """The user pressed Ctrl-C and the run saved a checkpoint; not a failure, so not an ``Exception``."""
+from llm_lab.errors import Interrupted
 
 
 class GracefulStop(Callback):

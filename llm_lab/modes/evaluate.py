@@ -11,6 +11,7 @@ from pytorch_lightning import Trainer
 from rich.console import Console
 
 from llm_lab.config import build
+from llm_lab.config.unknown import propose
 from llm_lab.config.words import Words
 from llm_lab.data.module import DataModule
 from llm_lab.errors import ConfigError, RunError
@@ -71,8 +72,13 @@ def _artifact(directory: Path) -> dict[str, Any]:
 def _overridden(config: DictConfig, overrides: list[str]) -> DictConfig:
     for word in overrides:
         key, _, value = word.lstrip("+").partition("=")
-        if OmegaConf.select(config, key, default=None) is None:
-            raise ConfigError(f"{key}: the stored config of the run has no such key")
+        parent, _, name = key.rpartition(".")
+        holder = OmegaConf.select(config, parent) if parent else config
+        if not isinstance(holder, DictConfig) or name not in holder:
+            near = propose(config, key)
+            raise ConfigError(
+                f"{key}: the stored config of the run has no such key" + (f"; {near}" if near else "")
+            )
         OmegaConf.update(config, key, OmegaConf.create(f"v: {value}").v)
     return config
 

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from llm_lab.config.secrets import masker
-from llm_lab.errors import LabError, RunError
+from llm_lab.errors import Interrupted, LabError, RunError
 from llm_lab.modes import failure
 from llm_lab.tracking.files import write_json
 
@@ -78,9 +78,9 @@ def open_run(config: DictConfig, directory: Path, facts: Mapping[str, Any]) -> I
             raise
         except Exception:
             raise
-        except BaseException:
-            outcome = ("interrupted", 130)
-            raise
+        except BaseException as error:  # Lightning makes a SystemExit of a KeyboardInterrupt
+            outcome = ("interrupted", Interrupted.exit_code)
+            raise Interrupted(f"interrupted; go on with: llm_lab resume {directory}") from error
         finally:
             _close(run, *outcome)
 

@@ -73,6 +73,12 @@ def test_evaluate_gives_the_figures_of_the_run(run: Path, lab: Callable[..., Res
     assert again["test/loss"] == pytest.approx(metrics["test/loss"], abs=1e-5)
 
 
+def test_evaluate_names_the_nearest_key(run: Path, lab: Callable[..., Result]) -> None:
+    result = lab("evaluate", str(run), "data.batch_siz=4")
+    assert result.code == 2
+    assert "did you mean `data.batch_size`?" in result.err
+
+
 def test_an_unexpected_failure(
     toy: Path, lab: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
