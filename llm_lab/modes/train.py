@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers import Logger
 
 from llm_lab.config import build, build_all
@@ -69,6 +70,8 @@ def attach(run: Run, spec: DataSpec, ledger: Ledger) -> Trainer:
     callbacks = [*build_all(run.config.get("callbacks"), expected=Callback, key="callbacks").values()]
     if not spec.sizes.get("val"):
         callbacks = [one for one in callbacks if not str(getattr(one, "monitor", "")).startswith("val/")]
+    if not run.config.trainer.enable_progress_bar:
+        callbacks = [one for one in callbacks if not isinstance(one, ProgressBar)]
     return build_trainer(run, [*callbacks, History(path=run.directory / "history.jsonl"), ledger])
 
 
