@@ -30,7 +30,7 @@ def fuse(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """Stack along the first axis, in another type."""
     rows = [part.shape[0] for part in parts]
     fused = torch.empty(sum(rows), *parts[0].shape[1:], dtype=dtype)
-    for target, part in zip(fused.split(rows), parts, strict=True):
+    for target, part in zip(fused.split(rows), parts, strict=True):  # type: ignore[no-untyped-call]
         target.copy_(part)
     return fused
 
@@ -90,12 +90,13 @@ class SelfAttention(torch.autograd.Function):
         return from_heads(context.unsqueeze(0), batch, dtype)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight, parts, weights, lanes = ctx.saved_tensors
         heads, rate, dtype = ctx.settings
         state_type, weight_type = ctx.types
-        d_states, grads = None, [None] * 6
+        d_states: Tensor | None = None
+        grads: list[Tensor | None] = [None] * 6
         with torch.autocast("cpu", enabled=False):
             d_parts = _attention_grads(to_heads(grad, heads, 1)[0], parts, weights, lanes, rate)
             d_flat = from_heads(d_parts, ctx.batch, dtype).view(inputs.shape[0], -1)

@@ -60,7 +60,7 @@ class _Dropout(torch.autograd.Function):
         return keep(lanes, rate, dtype=values.dtype).mul_(values).mul_(rate.scale)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (lanes,) = ctx.saved_tensors
         return keep(lanes, ctx.rate, dtype=grad.dtype).mul_(grad).mul_(ctx.rate.scale), None
@@ -69,7 +69,7 @@ class _Dropout(torch.autograd.Function):
 def dropout(values: Tensor, p: float) -> Tensor:
     """Drop each element of a CPU tensor with probability `p` and scale up the others."""
     rate = Rate(p)
-    return _Dropout.apply(values, rate) if rate.active else values  # type: ignore[no-any-return, no-untyped-call]
+    return _Dropout.apply(values, rate) if rate.active else values  # type: ignore[no-untyped-call]
 
 
 def dropout_forward(module: nn.Dropout, values: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class _Lookup(torch.autograd.Function):
         return F.embedding(ids, weight)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         weight, ids = ctx.saved_tensors
         table = ctx.pool.zeros(weight)
@@ -74,4 +74,4 @@ def embedding_forward(module: nn.Embedding, ids: Tensor) -> Tensor:
     if plain:
         return nn.Embedding.forward(module, ids)
     pool = _pools.setdefault(module, Pool())
-    return _Lookup.apply(weight, ids, module.padding_idx, pool)  # type: ignore[no-any-return, no-untyped-call]
+    return _Lookup.apply(weight, ids, module.padding_idx, pool)  # type: ignore[no-untyped-call]

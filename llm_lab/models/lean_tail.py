@@ -42,19 +42,19 @@ class Tail(torch.autograd.Function):
             out_bias, up_bias, down_bias = (parameters[place].to(dtype) for place in (1, 5, 7))
             first_lanes, second_lanes = _draw(residual, settings.rates)
             first = _add(residual, torch.addmm(out_bias, context, out.t()), first_lanes, first_rate)
-            middle, *first_stats = _norm(first, *norm, settings.epsilons[0])
+            middle, *first_stats = _norm(first, norm[0], norm[1], settings.epsilons[0])
             inputs = middle.to(dtype)
             raw = torch.addmm(up_bias, inputs, up.t())
             active = F.gelu(raw)
             second = _add(middle, torch.addmm(down_bias, active, down.t()), second_lanes, second_rate)
-            result, *second_stats = _norm(second, *last, settings.epsilons[1])
+            result, *second_stats = _norm(second, last[0], last[1], settings.epsilons[1])
         dense = (context, out, up, down, inputs, raw, active, first_lanes, second_lanes)
         ctx.save_for_backward(*dense, first, *first_stats, *norm, second, *second_stats, *last)
         ctx.settings, ctx.weight_type = settings, parameters[0].dtype
         return result
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         context, out, up, down, inputs, raw, active, first_lanes, second_lanes, *norms = ctx.saved_tensors
         (first_rate, second_rate), dtype, kind = ctx.settings.rates, ctx.settings.dtype, ctx.weight_type
@@ -75,7 +75,7 @@ class Tail(torch.autograd.Function):
 def _draw(like: Tensor, rates: tuple[Rate, Rate]) -> list[Tensor | None]:
     """Lanes of both branches from one draw."""
     count, active = like.numel(), sum(rate.active for rate in rates)
-    rest = iter(draw_lanes(count * active).split(count) if active else ())
+    rest = iter(draw_lanes(count * active).split(count) if active else ())  # type: ignore[no-untyped-call]
     return [next(rest).view(like.shape) if rate.active else None for rate in rates]
 
 
