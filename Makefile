@@ -29,7 +29,7 @@ check: $(VENV)/.dev ## formatting, lint, strict types
 	@$(BIN)/mypy
 
 test: $(VENV)/.dev ## the whole suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 bench: $(VENV)/.dev ## the benchmarks, side by side with their peers; BENCH=name for one table
 	@$(BIN)/python -m llm_lab.bench $(BENCH)
