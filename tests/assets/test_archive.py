@@ -138,6 +138,7 @@ def test_a_missing_path_names_the_nearest(tmp_path: Path) -> None:
         (zipped({"a": "b" * 100})[:-30], "is no archive"),
         (tarred({"a": b"b" * 10000})[:-30], "cannot be unpacked"),
     ],
+    ids=["text", "zip", "tar"],
 )
 def test_a_broken_archive_is_one_clear_error(tmp_path: Path, content: bytes, words: str) -> None:
     with pytest.raises(AssetError, match=f"some.archive {words}"):
