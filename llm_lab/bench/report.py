@@ -25,8 +25,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    console.print(table, width=max(console.width, WIDTH))
+    Console(width=max(Console().width, WIDTH)).print(table)
 
 
 def save(name: str, figures: Mapping[str, Any], file: Path | None) -> Path:

@@ -1,8 +1,8 @@
 """Self-attention with a hand-written backward pass, and attention of the first token alone.
 
 PyTorch's fused kernel knows no dropout on a CPU; with it, attention takes a composite path of a dozen passes.
-The forms here do the same arithmetic: projections in the compute type (bfloat16 under autocast), scores and
-weights in single precision, as the composite path does.
+The forms here do the same arithmetic: scores, weights and their gradients in single precision, as the
+composite path does, all other products in the compute type (bfloat16 under autocast), as fused kernels do.
 """
 
 from __future__ import annotations
@@ -43,22 +43,24 @@ def scaled_bmm(left: Tensor, right: Tensor, scale: float, out: Tensor | None = N
 
 
 def to_heads(flat: Tensor, heads: int, parts: int) -> Tensor:
-    """[B, T, P*H*D] to [P, B*H, T, D] in single precision at least."""
+    """[B, T, P*H*D] to contiguous [P, B*H, T, D]."""
     batch, length, width = flat.shape
     size = width // (parts * heads)
     split = flat.view(batch, length, parts, heads, size).permute(2, 0, 3, 1, 4)
-    dtype = torch.promote_types(flat.dtype, torch.float32)
-    target = torch.empty(parts, batch, heads, length, size, dtype=dtype)
-    return target.copy_(split).view(parts, batch * heads, length, size)
+    return split.reshape(parts, batch * heads, length, size)
 
 
-def from_heads(split: Tensor, batch: int, dtype: torch.dtype) -> Tensor:
-    """[P, B*H, T, D] to [B, T, P*H*D] in another type."""
+def from_heads(split: Tensor, batch: int) -> Tensor:
+    """[P, B*H, T, D] to contiguous [B, T, P*H*D]."""
     parts, rows, length, size = split.shape
     heads = rows // batch
-    target = torch.empty(batch, length, parts, heads, size, dtype=dtype)
-    target.copy_(split.view(parts, batch, heads, length, size).permute(1, 3, 0, 2, 4))
-    return target.view(batch, length, parts * heads * size)
+    merged = split.view(parts, batch, heads, length, size).permute(1, 3, 0, 2, 4)
+    return merged.reshape(batch, length, parts * heads * size)
+
+
+def _single(values: Tensor) -> Tensor:
+    """The values in single precision at least."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 class SelfAttention(torch.autograd.Function):
@@ -78,28 +80,27 @@ class SelfAttention(torch.autograd.Function):
             weight = fuse(projections[0::2], dtype)
             flat = torch.addmm(fuse(projections[1::2], dtype), inputs, weight.t())
             parts = to_heads(flat.view(batch, length, -1), heads, 3)
-            q, k, v = parts
-            scores = scaled_bmm(q, k.transpose(1, 2), q.shape[-1] ** -0.5)
-            if bias is not None:
-                scores.view(batch, heads, length, length).add_(bias)
-            weights = torch.softmax(scores, dim=-1)
-            lanes = draw_lanes(weights.numel()).view(weights.shape) if rate.active else None
-            context = scaled_bmm(_dropped(weights, lanes, rate), v, rate.scale)
-        ctx.save_for_backward(inputs, weight, parts, weights, lanes)
+            weights = _weights(parts, bias, batch)
+            dropped, lanes = weights, None
+            if rate.active:
+                lanes = draw_lanes(weights.numel()).view(weights.shape)
+                dropped = keep(lanes, rate, dtype=weights.dtype).mul_(weights)
+            dropped = dropped.to(dtype)
+            context = scaled_bmm(dropped, parts[2], rate.scale)
+        ctx.save_for_backward(inputs, weight, parts, weights, dropped, lanes)
         ctx.settings, ctx.batch, ctx.types = settings, batch, (states.dtype, projections[0].dtype)
-        return from_heads(context.unsqueeze(0), batch, dtype)
+        return from_heads(context.unsqueeze(0), batch)
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, weight, parts, weights, lanes = ctx.saved_tensors
-        heads, rate, dtype = ctx.settings
+        inputs, weight, *saved = ctx.saved_tensors
+        heads, rate, _ = ctx.settings
         state_type, weight_type = ctx.types
-        d_states: Tensor | None = None
-        grads: list[Tensor | None] = [None] * 6
+        d_states, grads = None, [None] * 6
         with torch.autocast("cpu", enabled=False):
-            d_parts = _attention_grads(to_heads(grad, heads, 1)[0], parts, weights, lanes, rate)
-            d_flat = from_heads(d_parts, ctx.batch, dtype).view(inputs.shape[0], -1)
+            d_parts = _attention_grads(to_heads(grad, heads, 1)[0], *saved, rate)
+            d_flat = from_heads(d_parts, ctx.batch).view(inputs.shape[0], -1)
             if ctx.needs_input_grad[1]:
                 d_states = torch.mm(d_flat, weight).to(state_type).view(ctx.batch, -1, inputs.shape[1])
             if any(ctx.needs_input_grad[3:]):
@@ -108,22 +109,29 @@ class SelfAttention(torch.autograd.Function):
         return None, d_states, None, *grads
 
 
-def _dropped(weights: Tensor, lanes: Tensor | None, rate: Rate) -> Tensor:
-    return weights if lanes is None else keep(lanes, rate, dtype=weights.dtype).mul_(weights)
+def _weights(parts: Tensor, bias: Tensor | None, batch: int) -> Tensor:
+    """Attention weights [B*H, T, T] from queries and keys."""
+    q, k = _single(parts[:2])
+    rows, length, size = q.shape
+    scores = scaled_bmm(q, k.transpose(1, 2), size**-0.5)
+    if bias is not None:
+        scores.view(batch, rows // batch, length, length).add_(bias)
+    return torch.softmax(scores, dim=-1)
 
 
 def _attention_grads(
-    d_context: Tensor, parts: Tensor, weights: Tensor, lanes: Tensor | None, rate: Rate
+    d_context: Tensor, parts: Tensor, weights: Tensor, dropped: Tensor, lanes: Tensor | None, rate: Rate
 ) -> Tensor:
     """Gradients [3, B*H, T, D] of queries, keys and values."""
     q, k, v = parts
     scale = q.shape[-1] ** -0.5
     grads = torch.empty_like(parts)
-    scaled_bmm(_dropped(weights, lanes, rate).transpose(1, 2), d_context, rate.scale, out=grads[2])
-    d_weights = scaled_bmm(d_context, v.transpose(1, 2), rate.scale)
+    scaled_bmm(dropped.transpose(1, 2), d_context, rate.scale, out=grads[2])
+    d_weights = scaled_bmm(_single(d_context), _single(v).transpose(1, 2), rate.scale)
     if lanes is not None:
         d_weights.mul_(keep(lanes, rate, dtype=weights.dtype))
     d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)  # noqa: SLF001 - softmax's own
+    d_scores = d_scores.to(parts.dtype)
     scaled_bmm(d_scores, k, scale, out=grads[0])
     scaled_bmm(d_scores.transpose(1, 2), q, scale, out=grads[1])
     return grads

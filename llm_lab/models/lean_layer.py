@@ -23,6 +23,7 @@ FAMILIES = {
     "Electra": "electra",
 }
 PARTS = (nn.Linear, nn.LayerNorm, nn.Dropout, nn.GELU, GELUActivation)
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 FIRST_TOKEN_ONLY = "_lean_first_token_only"  # noqa: S105 - no password
 
 
@@ -82,30 +83,40 @@ def layer_forward(
 
 def _takes(layer: Any, states: Tensor, mask: Tensor | None) -> bool:
     """Whether this call is one that the lean forward computes; everything else takes the plain path."""
-    if (
-        type(states) is not Tensor
-        or states.device.type != "cpu"
-        or torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    ):
+    if type(states) is not Tensor or states.device.type != "cpu":
+        return False
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or not knows_layer(layer):
         return False
     home = type(layer).__module__
-    if not knows_layer(layer) or any(
-        _is_changed(part, home) for part in layer.modules() if part is not layer
-    ):
+    if any(_is_changed(part, home) for part in _inner(layer)):
         return False
-    plain = all(type(parameter) in (nn.Parameter, Tensor) for parameter in layer.parameters())
     rates = (layer.attention.self.dropout.p, layer.attention.output.dropout.p, layer.output.dropout.p)
-    return plain and all(representable(rate) for rate in rates) and (mask is None or _is_common(mask))
+    return all(representable(rate) for rate in rates) and (mask is None or _is_common(mask))
+
+
+def _inner(layer: Any) -> tuple[Any, ...]:
+    """The modules inside a layer, whose work is done without calling them."""
+    attention, intermediate, last = layer.attention, layer.intermediate, layer.output
+    projections, first = attention.self, attention.output
+    return (
+        *(attention, projections, projections.query, projections.key, projections.value, projections.dropout),
+        *(first, first.dense, first.LayerNorm, first.dropout),
+        *(intermediate, intermediate.dense, intermediate.intermediate_act_fn),
+        *(last, last.dense, last.LayerNorm, last.dropout),
+    )
 
 
 def _is_changed(part: Any, home: str) -> bool:
-    """Whether someone replaced a module inside a layer (adapters, quantization) or listens to it (hooks)."""
-    hooks = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks)  # noqa: SLF001
-    override = getattr(part.__dict__.get("forward"), "__func__", part.__dict__.get("forward"))
-    known = type(part) in PARTS or type(part).__module__ == home
-    without_bias = isinstance(part, (nn.Linear, nn.LayerNorm)) and part.bias is None
-    return not known or without_bias or any(hooks) or override not in (None, dropout_forward)
+    """Whether someone replaced a module inside a layer (adapters, quantization, shards) or listens to it."""
+    state = part.__dict__
+    override = getattr(state.get("forward"), "__func__", state.get("forward"))
+    parameters = state["_parameters"]
+    return (
+        not (type(part) in PARTS or type(part).__module__ == home)
+        or any(type(parameter) is not nn.Parameter for parameter in parameters.values())
+        or (override is not None and override is not dropout_forward)
+        or any(state[hooks] for hooks in HOOKS)
+    )
 
 
 def _is_common(mask: Tensor) -> bool:
