@@ -18,13 +18,12 @@ from llm_lab.modes.run import Run
 
 
 def use_processor() -> None:
-    """Give torch the cores this process really has, and flush denormals, which only cost time.
+    """Give torch the cores this process really has.
 
     ``OMP_NUM_THREADS``, which torch follows by itself, has the last word.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(cores())
-    torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision("high")
 
 
