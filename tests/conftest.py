@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 import random
 import subprocess
@@ -112,10 +113,21 @@ def lab(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
             code = main(list(words))
         except SystemExit as end:
             code = end.code
+        finally:
+            forget_handlers()
         out, err = capfd.readouterr()
         return Result(int(code or 0), out, err)
 
     return run
+
+
+def forget_handlers() -> None:
+    """Take away the log handlers that a command left: their streams end with the test."""
+    known = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    for logger in (logging.root, *known):
+        for handler in [one for one in logger.handlers if type(one).__module__.startswith("logging")]:
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def lab_process(*words: str, cwd: Path, **env: str) -> Result:

@@ -122,9 +122,8 @@ class Task(LightningModule):
         """The model's outputs in single precision: logits [B, C]."""
         inputs = {name: value for name, value in batch.items() if name not in NOT_FOR_THE_MODEL}
         logits: Tensor = self.network()(**inputs).logits
-        return logits.float()[
-            : len(batch["index"])
-        ]  # a rank without rows of its own gets one to fill its batch
+        rows = batch.get("index", batch["input_ids"])
+        return logits.float()[: len(rows)]  # a rank without rows of its own gets one to fill its batch
 
     def training_step(self, batch: Batch) -> Tensor:
         """The micro-batch's share of the mean loss over all targets of the optimizer step.
