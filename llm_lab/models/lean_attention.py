@@ -92,14 +92,15 @@ class SelfAttention(torch.autograd.Function):
         return from_heads(context.unsqueeze(0), batch)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, weight, *saved = ctx.saved_tensors
+        inputs, weight, parts, weights, dropped, lanes = ctx.saved_tensors
         heads, rate, _ = ctx.settings
         state_type, weight_type = ctx.types
-        d_states, grads = None, [None] * 6
+        d_states: Tensor | None = None
+        grads: list[Tensor | None] = [None] * 6
         with torch.autocast("cpu", enabled=False):
-            d_parts = _attention_grads(to_heads(grad, heads, 1)[0], *saved, rate)
+            d_parts = _attention_grads(to_heads(grad, heads, 1)[0], parts, weights, dropped, lanes, rate)
             d_flat = from_heads(d_parts, ctx.batch).view(inputs.shape[0], -1)
             if ctx.needs_input_grad[1]:
                 d_states = torch.mm(d_flat, weight).to(state_type).view(ctx.batch, -1, inputs.shape[1])

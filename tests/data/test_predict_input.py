@@ -30,7 +30,7 @@ def write(path: Path, content: str | bytes) -> str:
     [
         ("in.csv", CSV),
         ("in.csv", "\ufeff" + CSV.replace("2,", "2,", 1)),
-        ("in.csv.gz", gzip.compress(CSV.encode())),
+        ("in.csv.gz", gzip.compress(CSV.encode(), mtime=0)),
         ("in.jsonl", "\n".join(map(json.dumps, ROWS))),
         ("in.json", json.dumps(ROWS)),
         ("in", CSV),

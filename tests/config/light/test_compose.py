@@ -1,7 +1,5 @@
 """Our composition is Hydra's, value for value, and knows where each value comes from."""
 
-
-
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A run is called after what it computes."""
 
-
-
 from __future__ import annotations
 
 import re

@@ -1,7 +1,5 @@
 """Signatures are read from source, and nothing is imported for it."""
 
-
-
 from __future__ import annotations
 
 import subprocess

@@ -84,9 +84,6 @@ def test_jobs_that_would_share_a_directory(tree: Path) -> None:
     words = ["++trainer.devices=1,2", "seed=1,2"]
     lines = [str(fault) for fault in plan(words, multirun=True, config_name="own").faults]
     assert len(lines) == 2
-    assert (
-        "`++trainer.devices=1` and `++trainer.devices=2` compute the same, in one directory"
-        in lines[0]
-    )
+    assert "`++trainer.devices=1` and `++trainer.devices=2` compute the same, in one directory" in lines[0]
     numbered = [*words, "hydra.sweep.subdir='${hydra.job.num}'"]
     assert plan(numbered, multirun=True, config_name="own").faults == []

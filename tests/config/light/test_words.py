@@ -1,7 +1,5 @@
 """The command line's words."""
 
-
-
 from __future__ import annotations
 
 from pathlib import Path
