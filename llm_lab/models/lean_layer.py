@@ -85,7 +85,8 @@ def _takes(layer: Any, states: Tensor, mask: Tensor | None) -> bool:
     """Whether this call is one that the lean forward computes; everything else takes the plain path."""
     if type(states) is not Tensor or states.device.type != "cpu":
         return False
-    if torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call] or not knows_layer(layer):
+    traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    if torch.compiler.is_compiling() or traced or not knows_layer(layer):
         return False
     home = type(layer).__module__
     if any(_is_changed(part, home) for part in _inner(layer)):
