@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 CHATTY = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "py.warnings")
+LOG = "llm_lab.log"
+
+
+def log_to(directory: Path) -> None:
+    """Append to a run's log file as a Hydra job does: everything there, warnings on the terminal too."""
+    file, console = logging.FileHandler(directory / LOG, encoding="utf-8"), logging.StreamHandler()
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    console.setLevel(logging.WARNING)
+    console.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[file, console], force=True)
+    for name in (*CHATTY, "transformers"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [file], False
+    hush(log_file=True)
 
 
 def hush(*, log_file: bool) -> None:

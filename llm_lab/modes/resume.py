@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_lab.config.words import Words
+from llm_lab.modes.quiet import log_to
 from llm_lab.modes.run import read_state, stored_config
 
 
@@ -21,6 +22,7 @@ def resume(directory: Path) -> int:
         return 0
     from llm_lab.modes.train import train
 
+    log_to(directory)
     facts: dict[str, Any] = {key: state[key] for key in ("name", "hash", "words") if key in state}
     train(config, directory, facts=facts)
     return 0
