@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 ENVIRONMENT = "oc.env"
 # These give what they are given, so a text that stands for an environment value passes through them whole.
 _TRANSPARENT = frozenset({ENVIRONMENT, "oc.select", "oc.deprecated", "oc.dict.values", "hydra"})
-_BARE = re.compile(r"(?!(?:null|true|false|inf|nan)$)[A-Za-z_/][A-Za-z0-9_/.-]*", re.IGNORECASE)
+_BARE = re.compile(r"(?!(?:null|true|false|inf|nan)$)[A-Za-z_/][A-Za-z0-9_/.-]*", re.IGNORECASE | re.ASCII)
 _TOKEN = re.compile("(\\\\*)\ue000(\\d+)\ue001")  # private-use characters, which no config holds
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 _SPECIAL = re.compile(r"(\\*)('|\$\{|$)")
