@@ -14,9 +14,9 @@ from llm_lab.config.secrets import storable
 from llm_lab.data.module import DataModule
 from llm_lab.modes.run import CONFIG, Run
 from llm_lab.tasks.task import Task
+from llm_lab.tracking.curves import read_history
 from llm_lab.tracking.evidence import manifest
 from llm_lab.tracking.files import write_json, write_text
-from llm_lab.tracking.history import read_history
 from llm_lab.tracking.ledger import Ledger
 from llm_lab.tracking.model_card import write_model_card
 from llm_lab.tracking.report import HTML, METRICS, flat_metrics, write_report

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.tracking import facts, formats, headline, panels, scores
@@ -36,15 +36,20 @@ class Material:
 def render(template: str, material: Material) -> str:
     """Fill a page; HTML is escaped by the template engine, Markdown by the ``md`` filter."""
     html = template.endswith((".html", ".html.j2"))
-    environment = Environment(
-        loader=PackageLoader("llm_lab.tracking"),
+    return environment(html=html).get_template(template).render(sections(material, svg=html))
+
+
+def environment(*packages: str, html: bool) -> Environment:
+    """Return the template engine with our filters; templates of `packages` come before the report's own."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(name) for name in (*packages, "llm_lab.tracking")]),
         autoescape=html,  # noqa: S701 - Markdown has its own escapes, the filters `md` and `fenced`
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "md": formats.markdown,
         "number": formats.number,
         "percent": formats.percent,
@@ -53,7 +58,7 @@ def render(template: str, material: Material) -> str:
         "clean": formats.clean,
         "fenced": formats.fenced,
     }
-    return environment.get_template(template).render(sections(material, svg=html))
+    return made
 
 
 def sections(material: Material, *, svg: bool) -> dict[str, Any]:

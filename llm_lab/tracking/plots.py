@@ -72,7 +72,7 @@ def styled(draw: Callable[Args, str]) -> Callable[Args, str]:
 @styled
 def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
     """Plot named (step, value) curves; a long one faintly, with its running mean on top."""
-    figure, axes = _figure(3.7, 3.0)
+    figure, axes = new_figure(3.7, 3.0)
     for name, points in series.items():
         steps, values = np.asarray(points[:: 1 + len(points) // MOST_POINTS], dtype=float).T
         (drawn,) = axes.plot(steps, values, marker="" if len(points) > MANY else "o", markersize=4)
@@ -83,7 +83,7 @@ def curves(title: str, series: Mapping[str, Sequence[Point]]) -> str:
     axes.set(title=title, xlabel="step")
     axes.ticklabel_format(axis="y", scilimits=(-3, 4))
     figure.legend(loc="outside lower center", ncols=2)  # below, where it hides nothing
-    return _svg(figure, title)
+    return to_svg(figure, title)
 
 
 @styled
@@ -91,7 +91,7 @@ def confusion(counts: Array, names: Sequence[str]) -> str:
     """Plot shares of each actual class, right ones blue and wrong ones orange; counts where there is room."""
     many = len(names) > MANY
     cell = 0.125 if many else min(1.1, max(0.42, 3.5 / len(names)))
-    figure, axes = _figure(2.2 + cell * len(names), 1.8 + cell * len(names))
+    figure, axes = new_figure(2.2 + cell * len(names), 1.8 + cell * len(names))
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     diagonal = np.eye(len(names), dtype=bool)
     for colour, shown in ((ACCENT, diagonal), (SECOND, ~diagonal)):
@@ -104,7 +104,7 @@ def confusion(counts: Array, names: Sequence[str]) -> str:
     axes.spines[:].set_visible(False)
     if not many:
         _write_cells(axes, counts, shares, 8.0 if len(names) > 2 * FEW else 11.0)
-    return _svg(figure, "confusion")
+    return to_svg(figure, "confusion")
 
 
 @styled
@@ -121,50 +121,51 @@ def reliability(bins: Sequence[Bin]) -> str:
     above.legend(loc="best")
     below.bar(confident, [one.count for one in bins], width=(1 - low) / 24, color=ACCENT, alpha=0.7)
     below.set(xlabel="confidence", ylabel="rows", xlim=(low - 0.02, 1.02))
-    return _svg(figure, "reliability")
+    return to_svg(figure, "reliability")
 
 
 @styled
 def scatter(predicted: Array, actual: Array) -> str:
     """Plot predicted over actual numbers, with the diagonal."""
-    figure, axes = _figure(4.4, 4.2)
+    figure, axes = new_figure(4.4, 4.2)
     axes.scatter(
         actual, predicted, s=9, alpha=0.4, linewidths=0, color=ACCENT, rasterized=len(actual) > MANY * MANY
     )
     ends = [float(min(actual.min(), predicted.min())), float(max(actual.max(), predicted.max()))]
     axes.plot(ends, ends, color=SOFT, linestyle=(0, (4, 4)), linewidth=1.2)
     axes.set(xlabel="actual", ylabel="predicted", title="Predicted and actual values")
-    return _svg(figure, "scatter")
+    return to_svg(figure, "scatter")
 
 
 @styled
 def errors(predicted: Array, actual: Array) -> str:
     """Plot how the errors are spread."""
-    figure, axes = _figure(4.4, 4.2)
+    figure, axes = new_figure(4.4, 4.2)
     axes.hist(predicted - actual, bins=40, color=ACCENT, alpha=0.8)
     axes.axvline(0, color=SOFT, linestyle=(0, (4, 4)), linewidth=1.2)
     axes.set(xlabel="predicted − actual", ylabel="rows", title="Errors")
-    return _svg(figure, "errors")
+    return to_svg(figure, "errors")
 
 
 @styled
 def label_scores(names: Sequence[str], values: Sequence[float]) -> str:
     """Plot F1 by label, the worst at the bottom; of very many only the worst."""
     order = np.argsort(values)[:MOST_LABELS]
-    figure, axes = _figure(6.4, 0.9 + 0.26 * len(names))
+    figure, axes = new_figure(6.4, 0.9 + 0.26 * len(names))
     axes.barh(range(len(order)), [values[place] for place in order], color=ACCENT, alpha=0.8, height=0.7)
     axes.set_yticks(range(len(order)), [_name(names[place]) for place in order], fontsize=8.5)
     axes.set(xlim=(0, 1), ylim=(-0.6, len(order) - 0.4), xlabel="F1")
     axes.grid(visible=False, axis="y")
-    return _svg(figure, "labels")
+    return to_svg(figure, "labels")
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return an empty plot, sizes in inches; to be drawn in by a function that is `styled`."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def _svg(figure: Figure, name: str) -> str:
+def to_svg(figure: Figure, name: str) -> str:
     """Render; drop the XML head, make ids unique on the page, put the page's colours and fonts in."""
     stream = io.StringIO()
     with warnings.catch_warnings():

@@ -38,7 +38,7 @@ def write_report(
         config: the resolved config as plain containers, secrets masked; its ``expected`` is compared.
         metrics: flat, ``test/accuracy`` and so on.
         spec: the data's sizes, labels and summary.
-        history: rows with ``step`` and what was logged, see `llm_lab.tracking.history.read_history`.
+        history: rows with ``step`` and what was logged, see `llm_lab.tracking.curves.read_history`.
         predictions: of the tested rows ``index`` [N], ``probabilities`` [N, C] (values [N] of a regression),
             ``labels`` [N] (or [N, C]).
         rows: raw rows of the test split with ``index`` and ``text``, read once, for the worst mistakes.

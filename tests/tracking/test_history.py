@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pytorch_lightning import Trainer
 
-from llm_lab.tracking.history import History, read_history, rewind
+from llm_lab.tracking.curves import read_history, rewind
+from llm_lab.tracking.history import History
 from tests.tracking.test_ledger import Snapshot
 
 Fit = Callable[..., Trainer]
