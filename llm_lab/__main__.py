@@ -10,7 +10,9 @@ from importlib import import_module
 
 from llm_lab.config.words import Words, parse, verb_help
 from llm_lab.errors import Interrupted, LabError
+from llm_lab.launch.place import placed
 
+TRAIN = ("train", "resume")
 LIGHT = ("list", "show", "check", "schema")
 
 
@@ -40,7 +42,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(words: Words) -> int:
-    """Hand the words to their verb, importing no more than it needs."""
+    """Hand the words to their verb; among several ranks that torchrun or Slurm started, rank 0 does."""
+    place = placed() if words.verb in TRAIN else None
+    if place is None:
+        return do(words)
+    from llm_lab.launch.rank import take_part
+
+    return take_part(place, words, do)
+
+
+def do(words: Words) -> int:
+    """Run a verb, importing no more than it needs."""
     if words.verb == "train":
         from llm_lab.modes.launch import launch
 

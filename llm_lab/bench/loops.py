@@ -22,6 +22,7 @@ from llm_lab.data.module import DataModule
 from llm_lab.modes.run import open_run
 from llm_lab.modes.train import build_task
 from llm_lab.modes.trainer import build_trainer, precision_of
+from llm_lab.strategies.auto import Auto
 from llm_lab.tracking.history import History
 from llm_lab.tracking.ledger import Ledger
 
@@ -53,7 +54,7 @@ def lightning(config: DictConfig, *, ledger: bool) -> float:
         callbacks: dict[str, Any] = build_all(config.get("callbacks"), expected=Callback, key="callbacks")
         run.loggers = list(loggers.values())
         always = [History(path=Path(folder) / "history.jsonl"), *([Ledger()] if ledger else []), clock]
-        build_trainer(run, [*callbacks.values(), *always]).fit(task, data)
+        build_trainer(run, Auto(), [*callbacks.values(), *always]).fit(task, data)
     return clock.seconds / clock.steps
 
 

@@ -24,8 +24,8 @@ def main(file: Path, words: Sequence[str]) -> None:
         config.pop("hydra")
     clock = Clock()
 
-    def timed(run: Any, callbacks: Sequence[Any]) -> Any:
-        return build_trainer(run, [*callbacks, clock])
+    def timed(run: Any, parallel: Any, callbacks: Sequence[Any]) -> Any:
+        return build_trainer(run, parallel, [*callbacks, clock])
 
     # No config may name what lies in this package, so the words cannot add it.
     vars(way)["build_trainer"] = timed

@@ -47,11 +47,12 @@ GROUPS: dict[str, Group] = {
             "enable_checkpointing",
         ),
     ),
-    "strategy": Group(),
+    "strategy": Group(base="llm_lab.strategies.parallel.Parallel"),
     "callbacks": Group(base="pytorch_lightning.Callback", mapping=True),
     "logger": Group(base="pytorch_lightning.loggers.Logger", mapping=True),
     "knowledge": Group(),
     "ledger": Group(plain="llm_lab.tracking.ledger.Ledger"),
+    "launch": Group(plain="llm_lab.launch.options.Launch"),
     "mode": Group(plain=f"{__name__}.Mode"),
     "paths": Group(plain=f"{__name__}.Paths"),
     "expected": Group(plain=f"{__name__}.Expected"),
@@ -78,6 +79,7 @@ class Root:
     callbacks: Mapping[str, Any] | None = None
     logger: Mapping[str, Any] | None = None
     knowledge: Mapping[str, Any] | None = None
+    launch: Mapping[str, Any] | None = None
     ledger: Mapping[str, Any] | None = None
     expected: Mapping[str, Any] | None = None
 

@@ -43,10 +43,10 @@ def job(hydra_config: DictConfig) -> float | None:
     digest = run_hash(config)
     with open_dict(config):
         config.pop("hydra")
-    from llm_lab.modes.train import train
+    from llm_lab.launch.start import start
 
     facts = {"name": config.name, "hash": digest, "words": words}
-    return score(train(config, directory, facts=facts), config)
+    return score(start(config, directory, facts=facts), config)
 
 
 def score(metrics: dict[str, Any], config: DictConfig) -> float | None:

@@ -9,15 +9,23 @@ CHATTY = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "py.warn
 LOG = "llm_lab.log"
 
 
-def log_to(directory: Path) -> None:
+def log_rank(directory: Path, rank: int) -> None:
+    """Append to the log file of one rank of a run; rank 0 warns on the terminal too."""
+    folder = directory / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    log_to(directory, name=f"logs/rank-{rank}.log", console=rank == 0)
+
+
+def log_to(directory: Path, *, name: str = LOG, console: bool = True) -> None:
     """Append to a run's log file as a Hydra job does: everything there, warnings on the terminal too."""
-    file, console = logging.FileHandler(directory / LOG, encoding="utf-8"), logging.StreamHandler()
+    file, screen = logging.FileHandler(directory / name, encoding="utf-8"), logging.StreamHandler()
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    console.setLevel(logging.WARNING)
-    console.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[file, console], force=True)
-    for name in (*CHATTY, "transformers"):
-        logger = logging.getLogger(name)
+    screen.setLevel(logging.WARNING)
+    screen.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handlers = [file, screen] if console else [file]
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
+    for chatty in (*CHATTY, "transformers"):
+        logger = logging.getLogger(chatty)
         logger.handlers, logger.propagate = [file], False
     hush(log_file=True)
 

@@ -20,11 +20,11 @@ def resume(directory: Path) -> int:
     if state.get("state") == "finished":
         print(f"{directory} is finished; its figures are in {directory / 'metrics.json'}")
         return 0
-    from llm_lab.modes.train import train
+    from llm_lab.launch.start import start
 
     log_to(directory)
     facts: dict[str, Any] = {key: state[key] for key in ("name", "hash", "words") if key in state}
-    train(config, directory, facts=facts)
+    start(config, directory, facts=facts)
     return 0
 
 

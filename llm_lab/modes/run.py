@@ -9,17 +9,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from llm_lab.config.secrets import masker
+from llm_lab.config.secrets import masker, storable
 from llm_lab.errors import Interrupted, LabError, RunError
 from llm_lab.modes import failure
-from llm_lab.tracking.files import write_json
+from llm_lab.tracking.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from llm_lab.launch.meeting import Meeting
 
 CONFIG, STATE, MODEL = "config.yaml", "run.json", "model"
 
@@ -33,12 +36,19 @@ class Run:
         config: the resolved config of the run, without Hydra's own node.
         loggers: the open trackers; closed with the true exit code.
         state: what ``run.json`` holds: hash, name, state, exit code, evidence.
+        meeting: this rank among the others; None in a run of one process.
     """
 
     directory: Path
     config: DictConfig
     loggers: list[Any] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
+    meeting: Meeting | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the directory: the only one, or rank 0."""
+        return self.meeting is None or self.meeting.leads
 
     @property
     def model(self) -> Path:
@@ -52,22 +62,31 @@ class Run:
 
 
 @contextmanager
-def open_run(config: DictConfig, directory: Path, facts: Mapping[str, Any]) -> Iterator[Run]:
+def open_run(
+    config: DictConfig, directory: Path, facts: Mapping[str, Any], *, meeting: Meeting | None = None
+) -> Iterator[Run]:
     """Open a run directory for one process; on the way out close the trackers and note how it ended.
+
+    Of several ranks only the first does that; the others leave no trace there but their log.
 
     Args:
         config: composed config without Hydra's node.
         directory: made if absent.
         facts: what ``run.json`` starts with: hash, name and evidence.
+        meeting: this rank among the others.
 
     Raises:
         RunError: another process holds the directory.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    config.paths.run = str(directory)
+    failure.masked.set(masker(config))
+    run = Run(directory=directory, config=config, meeting=meeting)
+    if not run.leads:
+        yield run
+        return
     with _alone(directory):
-        config.paths.run = str(directory)
-        failure.masked.set(masker(config))
-        run = Run(directory=directory, config=config, state=read_state(directory) | _masked(facts))
+        run.state = read_state(directory) | _masked(facts)
         run.note(state="running", exit_code=None, started=time.time(), process=os.getpid())
         outcome: tuple[str, int] = ("failed", 1)
         try:
@@ -83,6 +102,30 @@ def open_run(config: DictConfig, directory: Path, facts: Mapping[str, Any]) -> I
             raise Interrupted(f"interrupted; go on with: llm_lab resume {directory}") from error
         finally:
             _close(run, *outcome)
+
+
+def prepare(config: DictConfig, directory: Path, facts: Mapping[str, Any]) -> None:
+    """Store what the ranks that are about to start need to know.
+
+    Raises:
+        RunError: another process holds the directory.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with _alone(directory):
+        config.paths.run = str(directory)
+        failure.masked.set(masker(config))
+        write_text(directory / CONFIG, OmegaConf.to_yaml(OmegaConf.create(storable(config))))
+        run = Run(directory=directory, config=config, state=read_state(directory) | _masked(facts))
+        run.note(state="running", exit_code=None, started=time.time(), process=os.getpid())
+
+
+def settle(directory: Path, error: BaseException) -> None:
+    """Note how a run ended whose first rank could not: it was killed, or never came up."""
+    state = read_state(directory)
+    if state.get("state") == "running":
+        ended = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
+        code = Interrupted.exit_code if ended == "interrupted" else getattr(error, "exit_code", 1)
+        write_json(directory / STATE, {**state, "state": ended, "exit_code": code, "ended": time.time()})
 
 
 def _masked(facts: Mapping[str, Any]) -> dict[str, Any]:

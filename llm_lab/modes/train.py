@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from pytorch_lightning.loggers import Logger
 from llm_lab.config import build, build_all
 from llm_lab.data.module import DataModule
 from llm_lab.data.spec import DataSpec
+from llm_lab.launch.meeting import Meeting
 from llm_lab.modes.checkpoints import best_point, resume_point
 from llm_lab.modes.results import begin, finish
 from llm_lab.modes.run import Run, open_run
 from llm_lab.modes.trainer import build_trainer, use_processor
+from llm_lab.strategies.parallel import Parallel
 from llm_lab.tasks.task import Task
 from llm_lab.tracking.history import History
 from llm_lab.tracking.ledger import Ledger
@@ -24,27 +27,35 @@ from llm_lab.tracking.ledger import Ledger
 Metrics = dict[str, Any]
 
 
-def train(config: DictConfig, directory: Path, *, facts: dict[str, Any]) -> Metrics:
+def train(
+    config: DictConfig, directory: Path, *, facts: dict[str, Any], meeting: Meeting | None = None
+) -> Metrics:
     """Train the composed experiment in ``directory``, or go on with it, and return its flat metrics.
 
     Args:
         config: composed and checked config, without Hydra's node.
         directory: the run directory; a checkpoint in it is resumed.
         facts: hash, name and words of the run, for ``run.json``.
+        meeting: this rank among the others; None in a run of one process.
     """
-    with open_run(config, directory, facts) as run:
+    with open_run(config, directory, facts, meeting=meeting) as run:
         seed_everything(config.seed, workers=True, verbose=False)
-        use_processor()
-        ledger = Ledger(**config.ledger, file=directory / "ledger.json")
-        with ledger.phase("data"):
+        use_processor(meeting.place.local_world_size if meeting else 1)
+        ledger = Ledger(**config.ledger, file=directory / "ledger.json" if run.leads else None)
+        with ledger.phase("data"), meeting.first_of_node("data") if meeting else nullcontext():
             data = build(config.data, expected=DataModule, key="data")
             spec = data.prepare()
         task = build_task(config, spec)
-        trainer = attach(run, spec, ledger)
-        begin(run, data)
-        trainer.fit(task, data, ckpt_path=resume_point(directory), weights_only=True)
-        metrics = _test(run, trainer, task, data)
-        task.save_artifact(run.model)
+        task.parallel = build(config.strategy, expected=Parallel, key="strategy")
+        trainer = attach(run, task.parallel, spec, ledger)
+        if run.leads:
+            begin(run, data)
+        with meeting.group() if meeting else nullcontext():
+            trainer.fit(task, data, ckpt_path=resume_point(directory), weights_only=True)
+            metrics = _test(run, trainer, task, data)
+            task.save_artifact(run.model)
+        if not run.leads:
+            return metrics
         return finish(run, trainer=trainer, task=task, data=data, ledger=ledger, metrics=metrics)
 
 
@@ -61,7 +72,7 @@ def build_task(config: DictConfig, spec: DataSpec) -> Task:
     )
 
 
-def attach(run: Run, spec: DataSpec, ledger: Ledger) -> Trainer:
+def attach(run: Run, parallel: Parallel, spec: DataSpec, ledger: Ledger) -> Trainer:
     """Build the trackers, the callbacks and the Trainer of a run.
 
     Without a validation split there is nothing to monitor: what watches ``val/...`` stays away.
@@ -72,7 +83,7 @@ def attach(run: Run, spec: DataSpec, ledger: Ledger) -> Trainer:
         callbacks = [one for one in callbacks if not str(getattr(one, "monitor", "")).startswith("val/")]
     if not run.config.trainer.enable_progress_bar:
         callbacks = [one for one in callbacks if not isinstance(one, ProgressBar)]
-    return build_trainer(run, [*callbacks, History(path=run.directory / "history.jsonl"), ledger])
+    return build_trainer(run, parallel, [*callbacks, History(path=run.directory / "history.jsonl"), ledger])
 
 
 def _test(run: Run, trainer: Trainer, task: Task, data: DataModule) -> Metrics:

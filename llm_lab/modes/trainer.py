@@ -9,21 +9,22 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.strategies import Strategy
 
 from llm_lab.callbacks.checkpoint import AtomicCheckpointIO
 from llm_lab.config import build
 from llm_lab.config.hardware import cores, supports_bf16
+from llm_lab.launch.environment import Placed
 from llm_lab.modes.run import Run
+from llm_lab.strategies.parallel import Parallel
 
 
-def use_processor() -> None:
-    """Give torch the cores this process really has.
+def use_processor(ranks: int = 1) -> None:
+    """Give torch the cores this process really has, shared out among the ranks of this machine.
 
     ``OMP_NUM_THREADS``, which torch follows by itself, has the last word.
     """
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(cores())
+        torch.set_num_threads(max(1, cores() // ranks))
     torch.set_float32_matmul_precision("high")
 
 
@@ -34,19 +35,18 @@ def precision_of(trainer: DictConfig) -> str:
     return "bf16-mixed" if supports_bf16() else "32-true"
 
 
-def build_trainer(run: Run, callbacks: Sequence[Callback]) -> Trainer:
-    """Build the Trainer of a run over its trackers and callbacks."""
+def build_trainer(run: Run, parallel: Parallel, callbacks: Sequence[Callback]) -> Trainer:
+    """Build the Trainer of a run over its strategy, trackers and callbacks."""
     node: dict[str, Any] = dict(OmegaConf.to_container(run.config.trainer, resolve=True))  # type: ignore[arg-type]
-    strategy = build(run.config.strategy, expected=(str, Strategy), key="strategy")
     node |= {"precision": precision_of(run.config.trainer)}
     return build(
         node,
         expected=Trainer,
         key="trainer",
-        strategy=strategy,
+        strategy=parallel.engine(),
         callbacks=list(callbacks),
         logger=run.loggers or False,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), *([Placed(place=run.meeting.place)] if run.meeting else [])],
         default_root_dir=str(run.directory),
         use_distributed_sampler=False,
         enable_checkpointing=any(getattr(item, "save_top_k", 0) for item in callbacks),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from llm_lab.strategies.parallel import Parallel
 
-def auto() -> str:
-    """Return the name with which Lightning's Trainer picks a single-device strategy by itself."""
-    return "auto"
+
+class Auto(Parallel):
+    """One process on the best device there is; DDP where the run has several."""
+
+    def engine(self) -> str:
+        """Lightning's own choice."""
+        return "auto"

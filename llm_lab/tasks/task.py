@@ -18,6 +18,7 @@ from llm_lab.config import build, build_all
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.models import wrapper
+from llm_lab.strategies.parallel import Parallel
 from llm_lab.tasks.artifact import write_artifact
 
 Batch = dict[str, Tensor]
@@ -54,6 +55,7 @@ class Task(LightningModule):
         self.nodes = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
         self.wrappers: list[wrapper.Wrapper] = []
         self.model = None
+        self.parallel: Parallel | None = None  # the run's strategy; without one the model stays in one piece
         self.predictions: dict[str, Tensor] = {}
 
     def configure_model(self) -> None:
@@ -64,7 +66,8 @@ class Task(LightningModule):
         bare = build(node, expected=nn.Module, key="model", spec=self.spec)
         nodes = node.get("wrappers") or {}
         self.wrappers = list(build_all(nodes, expected=wrapper.Wrapper, key="model.wrappers").values())
-        self.model = wrapper.apply(self.wrappers, bare)
+        whole = wrapper.apply(self.wrappers, bare)
+        self.model = self.parallel.lay_out(whole, self.device_mesh) if self.parallel else whole
 
     def network(self) -> nn.Module:
         """The wrapped model, made on first use."""

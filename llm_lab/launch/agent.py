@@ -1,0 +1,127 @@
+"""Starts the ranks of a run and watches over them, with torch's elastic agent (what torchrun runs)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch.distributed.elastic.agent.server.api import SignalException
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from llm_lab import errors
+from llm_lab.errors import ConfigError, Interrupted, LabError, RunError
+from llm_lab.launch import loopback
+from llm_lab.launch.options import Launch
+
+STOP_WITHIN = 30  # seconds between the request to stop and the end by force
+NODE = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
+
+
+@dataclass(kw_only=True)
+class Agent:
+    """The ranks of one node.
+
+    Attributes:
+        directory: the run's, with its ``config.yaml``.
+        ranks: how many to start here.
+        nodes: how many nodes take part; each runs an agent.
+        options: the config's ``launch`` node.
+    """
+
+    directory: Path
+    ranks: int
+    nodes: int
+    options: Launch
+
+    def run(self) -> None:
+        """Start the ranks and wait for them; when one dies, the others are stopped within seconds.
+
+        Raises:
+            LabError: the first failing rank's error.
+            Interrupted: Ctrl-C, or a request to end; the ranks have saved a checkpoint where they could.
+        """
+        logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+        command = ("-m", "llm_lab.worker", str(self.directory))
+        try:
+            elastic_launch(self._settings(), sys.executable)(*command)
+        except ChildFailedError as failed:
+            raise _first(failed.failures) from None
+        except (KeyboardInterrupt, SignalException):
+            raise Interrupted(f"interrupted; go on with: llm_lab resume {self.directory}") from None
+
+    def _settings(self) -> LaunchConfig:
+        backend, endpoint, more = self._rendezvous()
+        folder = self.directory / "logs" / "agent"
+        folder.mkdir(parents=True, exist_ok=True)
+        return LaunchConfig(
+            min_nodes=self.nodes,
+            max_nodes=self.nodes,
+            nproc_per_node=self.ranks,
+            run_id=self.directory.name,
+            rdzv_backend=backend,
+            rdzv_endpoint=endpoint,
+            rdzv_configs={"timeout": round(self.options.timeout), **more},
+            rdzv_timeout=-1,
+            max_restarts=self.options.restarts if self.options.elastic else 0,
+            local_addr=loopback.ADDRESS if self.nodes == 1 else None,
+            logs_specs=DefaultLogsSpecs(log_dir=str(folder)),
+            shutdown_timeout=STOP_WITHIN,
+        )
+
+    def _rendezvous(self) -> tuple[str, str, dict[str, Any]]:
+        """Alone on the loopback interface; across nodes where the environment says."""
+        if self.nodes == 1:
+            loopback.register()
+            return loopback.NAME, f"{loopback.ADDRESS}:0", {"rank": 0}
+        missing = [name for name in NODE if name not in os.environ]
+        if missing:
+            raise ConfigError(
+                f"trainer.num_nodes={self.nodes}: nothing says where the other nodes are; set {', '.join(NODE)} "
+                f"on each node ({', '.join(missing)} missing), or start the run with torchrun or srun"
+            )
+        endpoint, node = (
+            f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
+            int(os.environ["NODE_RANK"]),
+        )
+        if self.options.elastic:
+            return "c10d", endpoint, {"is_host": node == 0}
+        return "static", endpoint, {"rank": node}
+
+
+def _first(failures: Mapping[int, ProcessFailure]) -> LabError | Interrupted:
+    """The error of the rank that failed first; those that lost it, or were stopped for it, failed after."""
+    rank, failure = min(failures.items(), key=lambda item: _moment(item[1]))
+    told = _told(failure)
+    kind = getattr(errors, str(told.get("kind")), RunError)
+    if kind is Interrupted:
+        return Interrupted(str(told["text"]))
+    if told:
+        return kind(f"rank {rank}: {told['text']}" if kind is RunError else str(told["text"]))
+    how = signal.Signals(-failure.exitcode).name if failure.exitcode < 0 else f"exit code {failure.exitcode}"
+    hint = " (out of memory?)" if failure.exitcode == -signal.SIGKILL else ""
+    return RunError(f"rank {rank} died: {how}{hint}")
+
+
+def _moment(failure: ProcessFailure) -> float:
+    """When a rank failed: a sudden death comes before what others wrote about it, being stopped after all."""
+    if told := _told(failure):
+        return float(told["time"])
+    return float("inf") if failure.exitcode == -signal.SIGTERM else 0.0
+
+
+def _told(failure: ProcessFailure) -> dict[str, Any]:
+    """What the rank wrote about its end; empty where it could not."""
+    try:
+        found = json.loads(Path(failure.error_file).read_text(encoding="utf-8"))["message"]["extraInfo"]
+        return dict(found) if "text" in found else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

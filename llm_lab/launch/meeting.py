@@ -1,0 +1,150 @@
+"""Where the ranks of a run find each other: one store, over which rank 0 hands out what is to be trained."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import distributed
+
+from llm_lab.errors import RunError
+from llm_lab.launch.interface import choose_interface
+from llm_lab.launch.place import Place
+
+COLLECTIVES = timedelta(minutes=30)  # torch's default for gloo: how long one rank may work while others wait
+FAREWELL = timedelta(seconds=10)
+PATIENCE = timedelta(days=365)  # waiting for rank 0 ends with rank 0, whose end closes the store
+
+
+@dataclass(kw_only=True)
+class Meeting:
+    """All ranks at one store.
+
+    Attributes:
+        place: which rank this is.
+        store: torch's key-value store of the run.
+        timeout: seconds to wait for all ranks.
+        jobs: number of jobs handed out or received so far.
+    """
+
+    place: Place
+    store: distributed.Store
+    timeout: float
+    jobs: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is rank 0."""
+        return self.place.rank == 0
+
+    def hand_out(self, directory: Path, config: DictConfig) -> Path:
+        """Give the next job to all other ranks; returns its directory, the earlier one after a restart."""
+        key = f"job/{self.jobs}"
+        if self.store.check([key]):
+            directory = Path(json.loads(self.store.get(key))["directory"])
+        self.store.set(key, json.dumps({"directory": str(directory), "config": OmegaConf.to_yaml(config)}))
+        self.jobs += 1
+        return directory
+
+    def receive(self) -> tuple[Path, DictConfig] | None:
+        """Wait for the next job of rank 0; None when there is none left.
+
+        Raises:
+            RunError: rank 0 is gone.
+        """
+        key = f"job/{self.jobs}"
+        try:
+            self.store.wait([key], PATIENCE)
+            job = json.loads(self.store.get(key))
+        except (RuntimeError, distributed.DistError) as error:
+            raise RunError(f"rank {self.place.rank}: rank 0 ended ({_line(error)})") from None
+        self.jobs += 1
+        if job is None:
+            return None
+        config = OmegaConf.create(job["config"])
+        assert isinstance(config, DictConfig)  # noqa: S101 - what `hand_out` wrote
+        return Path(job["directory"]), config
+
+    def end(self) -> None:
+        """Tell the other ranks that there are no more jobs, and wait until they know: the store may be ours."""
+        self.store.set(f"job/{self.jobs}", json.dumps(None))
+        with suppress(RuntimeError):  # a rank that died will not answer
+            self.store.wait([f"left/{rank}" for rank in range(1, self.place.world_size)], FAREWELL)
+
+    def leave(self) -> None:
+        """Let rank 0 go."""
+        self.store.set(f"left/{self.place.rank}", "")
+
+    @contextmanager
+    def first_of_node(self, what: str) -> Iterator[None]:
+        """Let the first rank of each node do something before the others of its node do it."""
+        key = f"{what}/{self.jobs}/{self.place.node_rank}"
+        if self.place.local_rank:
+            self.store.wait([key], PATIENCE)
+        try:
+            yield
+        finally:
+            if not self.place.local_rank:
+                self.store.set(key, "done")
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """Open the process group of one job; a rank that fails closes it, which wakes those that wait for it.
+
+        Raises:
+            RunError: the ranks cannot reach each other.
+        """
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = distributed.PrefixStore(f"group/{self.jobs}/{attempt}", self.store)
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        try:
+            distributed.init_process_group(
+                backend,
+                store=store,
+                rank=self.place.rank,
+                world_size=self.place.world_size,
+                timeout=timedelta(seconds=self.timeout),
+            )
+            distributed.barrier()
+        except (RuntimeError, distributed.DistError) as error:
+            raise RunError(
+                f"rank {self.place.rank} cannot reach the other ranks through the network interface "
+                f"{os.environ.get('GLOO_SOCKET_IFNAME', '(none)')} within {self.timeout:g} s: {_line(error)}; "
+                "set GLOO_SOCKET_IFNAME to the right one"
+            ) from None
+        distributed.distributed_c10d._set_pg_timeout(COLLECTIVES)  # noqa: SLF001 - the short one was for meeting
+        try:
+            yield
+        finally:
+            distributed.destroy_process_group()
+
+
+def meet(place: Place, *, timeout: float) -> Meeting:
+    """Join the store of the run, which rank 0 or torchrun's agent keeps.
+
+    Raises:
+        RunError: the port is in use, or rank 0 cannot be reached in time.
+    """
+    choose_interface(place.address)
+    os.environ.update(place.variables())
+    where = f"{place.address}:{place.port}"
+    try:
+        store, _, _ = next(distributed.rendezvous("env://", timeout=timedelta(seconds=timeout)))
+    except (RuntimeError, distributed.DistError, OSError) as error:
+        if "EADDRINUSE" in str(error) or "in use" in str(error):
+            raise RunError(f"port {place.port} is in use; set MASTER_PORT to a free one") from None
+        who = "not all ranks came to" if place.rank == 0 else f"rank {place.rank} cannot reach rank 0 at"
+        raise RunError(f"{who} {where} within {timeout:g} s: {_line(error)}") from None
+    return Meeting(place=place, store=store, timeout=timeout)
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
