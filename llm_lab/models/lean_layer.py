@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from itertools import chain
 from typing import Any
@@ -78,6 +79,9 @@ def layer_forward(
     bias = None if attention_mask is None else _additive(attention_mask)
     if getattr(layer, FIRST_TOKEN_ONLY, False):
         return _first_token(layer, hidden_states, bias)
+    if layer.gradient_checkpointing and layer.training:
+        again = layer._gradient_checkpointing_func  # noqa: SLF001 - as the forward does that this one replaces
+        return again(partial(_all_tokens, layer), hidden_states, bias)
     return _all_tokens(layer, hidden_states, bias)
 
 

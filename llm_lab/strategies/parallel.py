@@ -5,9 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.strategies import Strategy
 from torch import nn
+from torch.distributed import ProcessGroup
 from torch.distributed.device_mesh import DeviceMesh
+from torch.optim import Optimizer
+
+from llm_lab.strategies.stream import Entry, own_tensors
+
+from llm_lab.strategies.checkpointing import checkpoint_activations
 
 
 class Parallel(ABC):
@@ -32,8 +39,41 @@ class Parallel(ABC):
             model: the whole model; may be changed in place.
             mesh: the strategy's device mesh, None where the engine makes none.
         """
+        if self.activation_checkpointing:
+            checkpoint_activations(model)
         return model
+
+    def data_group(self, mesh: DeviceMesh | None) -> ProcessGroup | None:
+        """The ranks over which metrics are summed: those with rows of their own; None for all."""
+        return None
+
+    def clip(
+        self, task: LightningModule, optimizer: Optimizer, *, value: float | None, algorithm: str | None
+    ) -> None:
+        """Clip the gradients by their norm (or each by its value)."""
+        task.clip_gradients(optimizer, gradient_clip_val=value, gradient_clip_algorithm=algorithm)
+
+    @property
+    def shards(self) -> bool:
+        """Whether the model lies in parts over the ranks, so that its weights must be gathered."""
+        return False
+
+    def entries(self, model: nn.Module) -> list[Entry]:
+        """The whole tensors of a model, to be gathered one at a time by all ranks."""
+        return [
+            Entry(name, tensor.shape, tensor.dtype, lambda tensor=tensor: tensor.detach())  # type: ignore[misc]
+            for name, _, tensor in own_tensors(model)
+        ]
 
     def facts(self) -> dict[str, Any]:
         """Figures of the run that only the strategy knows, for ``metrics.json``: bytes sent per step, say."""
         return {}
+
+
+def replica(trainer: Trainer) -> tuple[int, int]:
+    """Which share of the rows a rank gets, and of how many: (0, 1) in one process.
+
+    Ranks that compute parts of the same layers (tensor parallelism) get the same rows.
+    """
+    share = trainer.distributed_sampler_kwargs
+    return (int(share["rank"]), int(share["num_replicas"])) if share else (0, 1)
