@@ -52,7 +52,7 @@ def finish(
     }
     stored = storable(run.config)
     evidence: dict[str, Any] = {
-        "metrics": metrics | facts,
+        "metrics": metrics | facts | (task.parallel.facts() if task.parallel else {}),
         "spec": data.spec,
         "predictions": task.predictions or None,
         "baselines": baselines,

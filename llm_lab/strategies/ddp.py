@@ -50,7 +50,7 @@ class DDP(Parallel):
 
     def engine(self) -> Replicas:
         """Lightning's DDP with the hook."""
-        return _Hooked(hook=self.hook(), traffic=self.traffic, **self.settings)
+        return HookedDDP(hook=self.hook(), traffic=self.traffic, **self.settings)
 
     def facts(self) -> dict[str, Any]:
         """Bytes that each rank sent per step."""
@@ -105,7 +105,7 @@ class PowerSGD(DDP):
         return PowerSGDHook(traffic=self.traffic, **self.choices)
 
 
-class _Hooked(Replicas):
+class HookedDDP(Replicas):
     """DDP with one of our hooks on every device; Lightning registers hooks on CUDA alone."""
 
     def __init__(self, *, hook: Hook, traffic: Traffic, **settings: Any) -> None:

@@ -59,7 +59,7 @@ class LocalSGD(Parallel):
         outer = None
         if (self.outer_lr, self.outer_momentum) != (1.0, 0.0):
             outer = Outer(lr=self.outer_lr, momentum=self.outer_momentum)
-        return _Local(every=self.every, outer=outer, traffic=self.traffic)
+        return LocalDDP(every=self.every, outer=outer, traffic=self.traffic)
 
     def facts(self) -> dict[str, Any]:
         """Bytes that each rank sent per step, agreements spread over the steps."""
@@ -91,7 +91,7 @@ class Outer:
         return self.agreed.detach()
 
 
-class _Local(Replicas):
+class LocalDDP(Replicas):
     """Lightning's DDP engine without DDP."""
 
     def __init__(self, *, every: int, outer: Outer | None, traffic: Traffic) -> None:
