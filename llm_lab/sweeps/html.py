@@ -1,0 +1,251 @@
+"""The page of a sweep: one file that loads nothing from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Sequence
+from importlib.resources import files
+from statistics import fmean
+from typing import Any
+
+from markupsafe import Markup
+
+from llm_lab.sweeps import html_plots, rows
+from llm_lab.sweeps.html_marks import Marks
+from llm_lab.sweeps.html_parallel import MOST_AXES, parallel
+from llm_lab.sweeps.importance import FEWEST, importances
+from llm_lab.sweeps.rows import Row
+from llm_lab.sweeps.seeds import Group
+from llm_lab.sweeps.table import Table
+from llm_lab.sweeps.terminal import interval, settings, value_text
+from llm_lab.tracking import formats, plots
+from llm_lab.tracking.curves import read_history
+from llm_lab.tracking.facts import commands
+from llm_lab.tracking.pages import environment
+
+MOST_PANELS, SHOWN_METRICS, FEW_POINTS = 3, 3, 2
+BADGES = {rows.FINISHED: "met", rows.FAILED: "missed"}
+FIRST_METRICS = ("test/accuracy", "test/f1", "test/loss", "val/accuracy", "val/f1", "val/loss")
+
+
+def page(table: Table) -> str:
+    """Return the HTML of a sweep, however far it has come."""
+    engine = environment("llm_lab.sweeps", html=True)
+    engine.filters |= {
+        "value": value_text,
+        "interval": interval,
+        "badge": lambda state: BADGES.get(state, ""),
+    }
+    script = files("llm_lab.sweeps").joinpath("templates/sweep.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    variables = {"script": Markup(script), "digest": digest}  # noqa: S704 - our own file, allowed by its hash
+    return engine.get_template("sweep.html.j2").render(variables | sections(table))
+
+
+def sections(table: Table) -> dict[str, Any]:
+    """Return the variables of the template."""
+    marks = Marks(table)
+    shares = importances(table.measured, table.keys)
+    keys = [*shares, *(key for key in table.swept if key not in shares)]  # what matters most comes first
+    found = table.groups()
+    return {
+        "name": table.sweep.name,
+        "subtitle": subtitle(table),
+        "table": table,
+        "ids": marks.ids,
+        "goals": [goal(table, place) for place in range(len(table.names))],
+        "states": {state: count for state in _states(table) if (count := _count(table, state))},
+        "best": best(table, found),
+        "shown": shown_metrics(table),
+        "parallel": parallel(table, marks, keys),
+        "hidden_axes": keys[MOST_AXES:],
+        "importances": shares,
+        "fewest": FEWEST,
+        "slices": html_plots.slices(marks, list(keys)),
+        "curves": learning_curves(table, marks),
+        "progress": html_plots.progress(marks) if table.sweep.sampler not in {"", "grid"} else Markup(),
+        "cost": cost_plots(marks),
+        "totals": totals(table),
+        "pareto": goal_plots(table, marks),
+        "groups": found if table.seeded else [],
+        "seeds_plot": html_plots.seed_intervals(marks, found) if table.seeded else Markup(),
+        "failures": [row for row in table.rows if row.state in {rows.FAILED, rows.INTERRUPTED}],
+        "facts": facts(table),
+    }
+
+
+def _states(table: Table) -> list[str]:
+    known = [rows.FINISHED, rows.PRUNED, rows.RUNNING, rows.PENDING, rows.INTERRUPTED, rows.FAILED]
+    return [*known, *sorted({row.state for row in table.rows} - set(known))]
+
+
+def _count(table: Table, state: str) -> int:
+    return sum(row.state == state for row in table.rows)
+
+
+def subtitle(table: Table) -> str:
+    """Return one line: how values were chosen, how many jobs, over what."""
+    sampler = table.sweep.sampler
+    pruned = f" with {table.sweep.pruner} pruning" if table.sweep.pruner not in {"", "none"} else ""
+    over = f"over {', '.join(table.swept)}" if table.swept else ""
+    count = f"{len(table.rows)} job{'' if len(table.rows) == 1 else 's'}"
+    return " · ".join(part for part in (f"{sampler}{pruned}", count, over, str(table.directory)) if part)
+
+
+def goal(table: Table, place: int) -> dict[str, Any]:
+    """Return a figure that jobs are compared by: its range, and each job's share of it for the bars."""
+    values = [row.figures[place] for row in table.measured]
+    maximize = table.directions[place] == "maximize"
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
+    widths = {
+        row.directory: 100 * ((row.figures[place] - low) / (high - low) if high > low else 1.0)
+        for row in table.measured
+    }
+    widths = (
+        widths if maximize else {name: 100 - width if high > low else width for name, width in widths.items()}
+    )
+    direction = "higher is better" if maximize else "lower is better"
+    return {
+        "key": table.names[place],
+        "name": plots.metric_label(table.names[place]),
+        "direction": direction,
+        "widths": widths,
+    }
+
+
+def best(table: Table, found: Sequence[Group]) -> dict[str, Any] | None:
+    """Return the best setting: its figures, what it was set to, its command; None while no job has finished."""
+    if not table.measured:
+        return None
+    group = next((one for one in found if one.measured), found[0]) if table.seeded else None
+    row = next(one for one in group.rows if one.measured) if group else table.measured[0]
+    values = group.values if group else row.values
+    return {
+        "row": row,
+        "figures": [_figure(table, place, row, group) for place in range(len(table.names))],
+        "settings": settings(values),
+        "command": commands(row.run, {"words": row.words})["reproduce"],
+        "note": note(table, found, group),
+    }
+
+
+def _figure(table: Table, place: int, row: Row, group: Group | None) -> dict[str, Any]:
+    name = table.names[place]
+    below = [row.metrics.get(f"{name}_low"), row.metrics.get(f"{name}_high")]
+    text = f"95 % interval over the rows {formats.number(below[0])} to {formats.number(below[1])}"
+    if group and group.means[name].half is not None:
+        text = f"± {formats.number(group.means[name].half)}, 95 % t-interval of {group.measured} seeds"
+    elif None in below:
+        text = goal(table, place)["direction"]
+    value = group.means[name].value if group else row.figures[place]
+    return {"name": plots.metric_label(name), "value": value, "text": text}
+
+
+def note(table: Table, found: Sequence[Group], group: Group | None) -> str:
+    """Say how sure the choice is."""
+    if group is None or group.means[table.names[0]].half is None:
+        return (
+            "Each setting ran once: differences smaller than those between seeds say nothing."
+            if len(table.rows) > 1
+            else ""
+        )
+    one = group.means[table.names[0]]
+    means = [other.means[table.names[0]].value for other in found if other is not group and other.measured]
+    inside = sum(abs(value - one.value) <= (one.half or 0) for value in means)
+    if not inside:
+        return "No other setting's mean lies within the interval of the best."
+    verb = "setting's mean lies" if inside == 1 else "settings' means lie"
+    return f"{inside} other {verb} within the interval of the best: between them, these seeds do not decide."
+
+
+def shown_metrics(table: Table) -> list[str]:
+    """Return the metrics with a column on the page; `sweep.csv` has all."""
+    known = [name for name in FIRST_METRICS if name in table.metrics]
+    return (known or [name for name in table.metrics if not name.startswith("train/")])[:SHOWN_METRICS]
+
+
+def learning_curves(table: Table, marks: Marks) -> list[Markup]:
+    """Draw the figures the jobs are compared by, over the steps; those of validation stand for the tested ones."""
+    wanted = {
+        name.replace("test/", "val/", 1): direction
+        for name, direction in zip(table.names, table.directions, strict=True)
+    }
+    wanted = dict([*wanted.items(), ("val/loss", "minimize")][:MOST_PANELS]) | wanted
+    histories = {row.directory: read_history(row.run / "history.jsonl") for row in table.rows}
+    found = {name: _series(histories, name) for name in wanted}
+    found = {name: series for name, series in found.items() if series}
+    wide = len(found) == 1
+    return [html_plots.curves(marks, name, series, wanted[name], wide=wide) for name, series in found.items()]
+
+
+def _series(histories: dict[str, list[dict[str, Any]]], name: str) -> dict[str, list[plots.Point]]:
+    series = {
+        directory: [(row["step"] + 1, row[name]) for row in history if _finite(row.get(name))]
+        for directory, history in histories.items()
+    }
+    return {directory: points for directory, points in series.items() if points}
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def cost_plots(marks: Marks) -> list[Markup]:
+    """Draw the first figure over seconds, and over joules where they are known."""
+    drawn = [
+        html_plots.against(marks, "Time and quality", "seconds", lambda row: row.seconds),
+        html_plots.against(marks, "Energy and quality", "joules", lambda row: row.joules),
+    ]
+    return [one for one in drawn if one]
+
+
+def goal_plots(table: Table, marks: Marks) -> list[Markup]:
+    """Draw each further figure against the first."""
+    return [
+        html_plots.against(
+            marks,
+            f"{plots.metric_label(table.names[0])} and {plots.metric_label(name)}",
+            plots.metric_label(name),
+            lambda row, place=place: row.figures[place],  # type: ignore[misc]
+            other=table.directions[place],
+        )
+        for place, name in enumerate(table.names)
+        if place and table.measured
+    ]
+
+
+def totals(table: Table) -> list[tuple[str, str]]:
+    """Return what the sweep has cost, all jobs together."""
+    seconds = [row.seconds for row in table.rows if row.seconds is not None]
+    joules = [row.joules for row in table.rows if row.joules is not None]
+    full = [row.step for row in table.measured if row.step]
+    steps = [row.step for row in table.rows if row.step]
+    lines = [("time of all jobs", formats.seconds(sum(seconds)))] if seconds else []
+    lines += [("mean of a finished job", formats.seconds(fmean(done)))] if (done := _durations(table)) else []
+    lines += [("energy", f"about {formats.scaled(sum(joules), 'J')} in {len(joules)} jobs")] if joules else []
+    if full and _count(table, rows.PRUNED):
+        share = sum(steps) / (max(full) * len(steps))
+        lines.append(
+            ("optimizer steps", f"{formats.percent(share)} of what {len(steps)} whole jobs would have taken")
+        )
+    return lines
+
+
+def _durations(table: Table) -> list[float]:
+    return [row.seconds for row in table.measured if row.seconds is not None]
+
+
+def facts(table: Table) -> list[tuple[str, str]]:
+    """Return how the sweep was made."""
+    sweep = table.sweep
+    compared = ", ".join(f"{one.metric} ({one.direction})" for one in sweep.objectives)
+    lines = {
+        "compared by": compared,
+        "sampler": sweep.sampler,
+        "pruner": " ".join([sweep.pruner, *settings(sweep.settings)]) if sweep.pruner != "none" else "",
+        "words": " ".join(sweep.words),
+        "seeds": ", ".join(map(str, sweep.seeds)),
+    }
+    return [(name, text) for name, text in lines.items() if text]
