@@ -27,6 +27,10 @@ class RunError(LabError):
     """A run directory is not what the verb needs: names the directory and the missing part."""
 
 
+class Pruned(BaseException):
+    """A trial of a sweep was ended early, since others are better; no failure, so not an ``Exception``."""
+
+
 class Interrupted(BaseException):
     """The user stopped the run with Ctrl-C; no failure, so not an ``Exception``. The command ends with 130."""
 

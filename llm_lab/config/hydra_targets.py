@@ -11,29 +11,17 @@ from llm_lab.config.fault import Fault
 from llm_lab.config.walk import UNRESOLVED, Item, Walk
 
 _PLUGINS = "hydra_plugins.hydra_"
-_SAMPLERS = (
-    "BruteForceSampler",
-    "CmaEsSampler",
-    "GPSampler",
-    "GridSampler",
-    "MOTPESampler",
-    "NSGAIISampler",
-    "NSGAIIISampler",
-    "QMCSampler",
-    "RandomSampler",
-    "TPESampler",
-)
 BUILT = frozenset(
     {
         "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
         "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
         "hydra.experimental.callbacks.LogJobReturnCallback",
+        "hydra_plugins.llm_lab.grid_sweeper.GridSweeper",
+        "hydra_plugins.llm_lab.optuna_sweeper.OptunaSweeper",
         f"{_PLUGINS}joblib_launcher.joblib_launcher.JoblibLauncher",
-        f"{_PLUGINS}optuna_sweeper.optuna_sweeper.OptunaSweeper",
         f"{_PLUGINS}ray_launcher.ray_launcher.RayLauncher",
         f"{_PLUGINS}submitit_launcher.submitit_launcher.LocalLauncher",
         f"{_PLUGINS}submitit_launcher.submitit_launcher.SlurmLauncher",
-        *(f"optuna.samplers.{name}" for name in _SAMPLERS),
     }
 )
 LOGGING = frozenset(

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 UNNAMED = "adhoc"
+NOT_DESIGN = ("n_trials", "n_jobs", "max_batch_size")  # of a sweeper
 
 
 def register() -> None:
@@ -25,7 +26,17 @@ def _run_hash(*, _root_: DictConfig) -> str:
 def _sweep_hash(*, _root_: DictConfig) -> str:
     from llm_lab.config.run_hash import sweep_hash
 
-    return sweep_hash(str(word) for word in _hydra(_root_).overrides.task)
+    node = _hydra(_root_)
+    words = [str(word) for word in node.overrides.task if not str(word).lstrip("+").startswith("sweep.")]
+    return sweep_hash([*words, *_design(node.get("sweeper"))])
+
+
+def _design(sweeper: DictConfig | None) -> list[str]:
+    """What the sweeper's settings add to the words: all but how many jobs there are and how they are started."""
+    raw: Any = OmegaConf.to_container(sweeper, resolve=False) if sweeper is not None else {}
+    raw = {key: value for key, value in raw.items() if value is not None and key not in NOT_DESIGN}
+    plain = str(raw.pop("_target_", ""))
+    return [f"{key}={value}" for key, value in raw.items()] + ([plain] if "optuna" in plain else [])
 
 
 def _run_name(*, _root_: DictConfig) -> str:

@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from llm_lab.config.search_path import layers
 
 DIGITS = 12
-NOT_CONTENT = ("paths", "logger", "expected", "ledger", "launch")
+NOT_CONTENT = ("paths", "logger", "expected", "ledger", "launch", "sweep")
 MACHINE = {
     "trainer": ("devices", "num_nodes", "accelerator", "enable_progress_bar", "enable_model_summary"),
-    "callbacks": ("progress",),
+    "callbacks": ("progress", "interrupt"),
 }
 # What these resolve to belongs to the machine or the moment, so their text stands in the hash.
 _VOLATILE = re.compile(r"\$\{(oc\.env|paths\.|hydra[.:]|now:|run_hash:|sweep_hash:|env:)")

@@ -53,6 +53,7 @@ GROUPS: dict[str, Group] = {
     "knowledge": Group(),
     "ledger": Group(plain="llm_lab.tracking.ledger.Ledger"),
     "launch": Group(plain="llm_lab.launch.options.Launch"),
+    "sweep": Group(plain="llm_lab.sweeps.options.Options"),
     "mode": Group(plain=f"{__name__}.Mode"),
     "paths": Group(plain=f"{__name__}.Paths"),
     "expected": Group(plain=f"{__name__}.Expected"),
@@ -80,6 +81,7 @@ class Root:
     logger: Mapping[str, Any] | None = None
     knowledge: Mapping[str, Any] | None = None
     launch: Mapping[str, Any] | None = None
+    sweep: Mapping[str, Any] | None = None
     ledger: Mapping[str, Any] | None = None
     expected: Mapping[str, Any] | None = None
 

@@ -24,12 +24,13 @@ JOBS_CHECKED = 32  # up to so many jobs each is composed and checked; beyond, ea
 
 @dataclass(kw_only=True)
 class Plan:
-    """The jobs that a command line stands for, the words for Hydra, and what was wrong with the words."""
+    """The jobs that a command line stands for, the words for Hydra, what was wrong, and what is swept over."""
 
     jobs: list[Composed]
     overrides: list[str]
     multirun: bool = False
     faults: list[Fault] = field(default_factory=list)
+    swept: list[Override] = field(default_factory=list)
 
 
 def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan:
@@ -48,10 +49,14 @@ def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan
     swept, more = _parsed(
         [f"{key}={value}" for key, value in from_file.items()], OverridesParser.create(config_loader=loader)
     )
+    typed = {item.key_or_group for item in overrides}
+    swept = [item for item in swept if item.key_or_group not in typed]  # the command line wins
     axes = [list(_values(item)) for item in [*swept, *overrides]]
     jobs = [compose(job, **places) for job in _jobs(axes)]
     faults += [*more, *_one_directory(jobs)]
-    return Plan(jobs=jobs, overrides=_for_hydra(overrides, jobs), multirun=True, faults=faults)
+    several = [item for item in [*swept, *overrides] if item.is_sweep_override()]
+    words = _for_hydra(overrides, jobs)
+    return Plan(jobs=jobs, overrides=words, multirun=True, faults=faults, swept=several)
 
 
 def _one_directory(jobs: Sequence[Composed]) -> Iterator[Fault]:

@@ -9,6 +9,11 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 
+from llm_lab.errors import LabError
+
+FAILED, OUT_OF_MEMORY = "failed", "out_of_memory"
+_NO_MEMORY = ("OutOfMemoryError", "MemoryError")
+_CPU_ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"  # torch raises a RuntimeError on a CPU
 masked: ContextVar[Callable[[str], str]] = ContextVar("masked", default=str)
 """Takes the open run's secrets out of a text."""
 
@@ -24,6 +29,15 @@ def report(error: BaseException) -> int:
     first = masked.get()((str(error).strip().splitlines() or [""])[0])
     sys.stderr.write(f"error: {type(error).__name__}: {first} (traceback in {path})\n")
     return 1
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """Return ``kind`` and ``message`` of an error, the message one line without secrets."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    full = names.intersection(_NO_MEMORY) or _CPU_ALLOCATOR in str(error)
+    first = (str(error).strip().splitlines() or [""])[0]
+    message = first if isinstance(error, LabError) else f"{type(error).__name__}: {first}".removesuffix(": ")
+    return {"kind": OUT_OF_MEMORY if full else FAILED, "message": masked.get()(message)}
 
 
 def _log_file() -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from llm_lab.config.check import check
 from llm_lab.config.compose import compose
+from llm_lab.config.recall import recall
 from llm_lab.config.run_hash import run_hash
 from llm_lab.modes.quiet import hush
-from llm_lab.modes.run import read_state
-
-log = logging.getLogger(__name__)
 
 
 def job(hydra_config: DictConfig) -> float | None:
@@ -31,22 +27,30 @@ def job(hydra_config: DictConfig) -> float | None:
         The expected metric, else the monitored one, for sweepers that optimise.
     """
     context = HydraConfig.get()
+    directory = Path(context.runtime.output_dir)
+    if context.mode == RunMode.MULTIRUN:
+        from llm_lab.sweeps.jobs import in_sweep
+
+        return in_sweep(lambda: _run(directory), directory, Path(context.sweep.dir).absolute())
+    return score(_run(directory), hydra_config)
+
+
+def _run(directory: Path) -> dict[str, Any]:
+    """Compose the running job's words with their origins, and train what they say."""
+    context = HydraConfig.get()
     hush(log_file=True)
     if debug := context.runtime.choices.get("debug"):
         os.environ["LLM_LAB_DEBUG"] = debug  # for the runs that a `run://experiment/...` of this one starts
     words = list(context.overrides.task)
-    directory = Path(context.runtime.output_dir)
-    if context.mode == RunMode.MULTIRUN and read_state(directory).get("state") == "finished":
-        log.warning("%s is finished already; nothing to do", directory)
-        return score(json.loads((directory / "metrics.json").read_text()), hydra_config)
-    config = check(compose([*context.overrides.hydra, *words], config_name=context.job.config_name)).config
+    every = [*context.overrides.hydra, *words]
+    config = (recall(words) or check(compose(every, config_name=context.job.config_name))).config
     digest = run_hash(config)
     with open_dict(config):
         config.pop("hydra")
     from llm_lab.launch.start import start
 
     facts = {"name": config.name, "hash": digest, "words": words}
-    return score(start(config, directory, facts=facts), config)
+    return start(config, directory, facts=facts)
 
 
 def score(metrics: dict[str, Any], config: DictConfig) -> float | None:

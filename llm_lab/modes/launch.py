@@ -8,8 +8,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from omegaconf import OmegaConf
+
 from llm_lab.config.words import Words
 from llm_lab.errors import ConfigError
+
+SPACE = "hydra.sweeper.params"
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 def launch(words: Words) -> int:
     """Check the words and run them through Hydra; returns 0, and raises what went wrong."""
+    from llm_lab.config.recall import remembering
+
     if "--shell-completion" in words.hydra_flags:
         return _complete(words)
     if words.hydra_flags == ("--help",) and not words.overrides:
@@ -27,7 +33,10 @@ def launch(words: Words) -> int:
         return main()
     found = checked(words, deep=not (words.help or words.informs))
     gc.enable()
-    _hydra([*words.hydra_flags, *found.overrides], words.config_name, many=found.multirun)
+    if not (found.multirun or words.help or words.informs) and OmegaConf.select(found.jobs[0].config, SPACE):
+        sys.stderr.write(f"note: one run only; `--multirun` runs the sweep that {SPACE} describes\n")
+    with remembering(found.jobs if found.multirun else ()):
+        _hydra([*words.hydra_flags, *found.overrides], words.config_name, many=found.multirun)
     return 0
 
 
@@ -46,6 +55,10 @@ def checked(words: Words, *, deep: bool) -> Plan:
         words.overrides, multirun=words.multirun, config_name=words.config_name, config_dir=words.config_dir
     )
     faults = [*found.faults, *(fault for job in found.jobs for fault in faults_of(job))]
+    if found.multirun and found.jobs and found.jobs[0].config:
+        from llm_lab.sweeps.check import sweep_faults
+
+        faults += sweep_faults(found.jobs[0].config, found.swept)
     if not faults and deep:
         from llm_lab.config.deep import deep_faults
 

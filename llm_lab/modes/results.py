@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 from rich.console import Console
@@ -12,7 +13,9 @@ from rich.console import Console
 from llm_lab.baselines.evaluate import evaluate_baselines
 from llm_lab.config.secrets import storable
 from llm_lab.data.module import DataModule
+from llm_lab.launch.place import placed
 from llm_lab.modes.run import CONFIG, Run
+from llm_lab.sweeps.record import sweep_of
 from llm_lab.tasks.task import Task
 from llm_lab.tracking.curves import read_history
 from llm_lab.tracking.evidence import manifest
@@ -81,7 +84,10 @@ def finish(
         )
     write_json(run.directory / METRICS, flat)
     publish(run.loggers, metrics=flat, report=run.directory / HTML)
-    _print(run, flat, baselines, stored)
+    if not (
+        sweep_of(run.directory) and (HydraConfig.initialized() or placed())
+    ):  # a sweep tells it in one line
+        _print(run, flat, baselines, stored)
     return flat
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from llm_lab.config.secrets import masker, storable
-from llm_lab.errors import Interrupted, LabError, RunError
+from llm_lab.errors import Interrupted, LabError, Pruned, RunError
 from llm_lab.modes import failure
 from llm_lab.tracking.files import write_json, write_text
 
@@ -67,6 +67,8 @@ def open_run(
 ) -> Iterator[Run]:
     """Open a run directory for one process; on the way out close the trackers and note how it ended.
 
+    A trial that a sweep's pruner ends is no failure: the body is left, and nothing raised.
+
     Of several ranks only the first does that; the others leave no trace there but their log.
 
     Args:
@@ -83,19 +85,22 @@ def open_run(
     failure.masked.set(masker(config))
     run = Run(directory=directory, config=config, meeting=meeting)
     if not run.leads:
-        yield run
+        with suppress(Pruned):
+            yield run
         return
     with _alone(directory):
         run.state = read_state(directory) | _masked(facts)
+        run.state.pop("error", None)
         run.note(state="running", exit_code=None, started=time.time(), process=os.getpid())
         outcome: tuple[str, int] = ("failed", 1)
         try:
             yield run
             outcome = ("finished", 0)
-        except LabError as error:
-            outcome = ("failed", error.exit_code)
-            raise
-        except Exception:
+        except Pruned:
+            outcome = ("pruned", 0)
+        except Exception as error:
+            outcome = ("failed", error.exit_code if isinstance(error, LabError) else 1)
+            run.state["error"] = failure.describe(error)
             raise
         except BaseException as error:  # Lightning makes a SystemExit of a KeyboardInterrupt
             outcome = ("interrupted", Interrupted.exit_code)

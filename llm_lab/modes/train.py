@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers import Logger
 
+from llm_lab.callbacks.pruning import pruning_of
 from llm_lab.config import build, build_all
 from llm_lab.data.module import DataModule
 from llm_lab.data.spec import DataSpec
@@ -38,6 +39,7 @@ def train(
         facts: hash, name and words of the run, for ``run.json``.
         meeting: this rank among the others; None in a run of one process.
     """
+    figures: Metrics = {}  # of a trial that was pruned
     with open_run(config, directory, facts, meeting=meeting) as run:
         seed_everything(config.seed, workers=True, verbose=False)
         use_processor(meeting.place.local_world_size if meeting else 1)
@@ -56,7 +58,8 @@ def train(
             task.save_artifact(run.model)
         if not run.leads:
             return metrics
-        return finish(run, trainer=trainer, task=task, data=data, ledger=ledger, metrics=metrics)
+        figures = finish(run, trainer=trainer, task=task, data=data, ledger=ledger, metrics=metrics)
+    return figures
 
 
 def build_task(config: DictConfig, spec: DataSpec) -> Task:
@@ -83,7 +86,11 @@ def attach(run: Run, parallel: Parallel, spec: DataSpec, ledger: Ledger) -> Trai
         callbacks = [one for one in callbacks if not str(getattr(one, "monitor", "")).startswith("val/")]
     if not run.config.trainer.enable_progress_bar:
         callbacks = [one for one in callbacks if not isinstance(one, ProgressBar)]
-    return build_trainer(run, parallel, [*callbacks, History(path=run.directory / "history.jsonl"), ledger])
+    return build_trainer(
+        run,
+        parallel,
+        [*callbacks, *pruning_of(run.directory), History(path=run.directory / "history.jsonl"), ledger],
+    )
 
 
 def _test(run: Run, trainer: Trainer, task: Task, data: DataModule) -> Metrics:

@@ -50,6 +50,12 @@ class Job:
     directory: str = ""
     reports: bool = False
 
+    def swept(self, keys: Sequence[str]) -> list[str]:
+        """The words of its swept keys and its seed, without plus signs."""
+        bare = [word.lstrip("+") for word in self.words]
+        shown = (*keys, "seed") if self.seed is not None else keys
+        return [word for word in bare if word.partition("=")[0] in shown]
+
 
 @dataclass(kw_only=True)
 class Sweep:
@@ -65,6 +71,8 @@ class Sweep:
         seeds: with which every trial is run; empty where seeds are no dimension.
         trials: how many trials the sweep is to have.
         settings: of the pruner.
+        on_failure: what becomes of the sweep when a job fails.
+        retries: how often a failed job is repeated.
     """
 
     name: str
@@ -96,7 +104,9 @@ class Sweep:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             known = {item.name for item in fields(cls)}
-            given = {key: tuple(value) if key in TUPLES else value for key, value in raw.items() if key in known}
+            given: dict[str, Any] = {
+                key: tuple(value) if key in TUPLES else value for key, value in raw.items() if key in known
+            }
             given["objectives"] = tuple(Objective(**item) for item in given.get("objectives", ()))
             given["jobs"] = [Job(**item | {"words": tuple(item["words"])}) for item in given.get("jobs", ())]
             return cls(**given)
@@ -104,6 +114,11 @@ class Sweep:
             raise RunError(f"{directory} is not a sweep directory: it has no {FILE}") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RunError(f"{path} is not the record of a sweep: {error}") from None
+
+    @property
+    def total(self) -> int:
+        """How many jobs there are to be."""
+        return self.trials * max(1, len(self.seeds))
 
     def job_in(self, directory: str) -> Job | None:
         """The first job with this directory; trials with the same values share one."""

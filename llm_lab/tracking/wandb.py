@@ -65,7 +65,7 @@ class WandbLogger(LightningWandbLogger):
             project=project,
             name=name,
             id=_stored_id(self._note) or secrets.token_hex(4),
-            group=group or sweep_group(),
+            group=group or sweep_group(Path(save_dir)),
             tags=list(tags),
             notes=notes,
             entity=entity,
@@ -175,14 +175,12 @@ def has_key() -> bool:
         return False
 
 
-def sweep_group() -> str | None:
-    """Return the name of the sweep's folder where this run is one job of a multirun."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
+def sweep_group(run: Path) -> str | None:
+    """Return the name of the sweep's folder where this run is one job of a sweep, in whatever process."""
+    from llm_lab.sweeps.record import sweep_of
 
-    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
-        return None
-    return Path(HydraConfig.get().sweep.dir).name
+    found = sweep_of(run)
+    return found[0].name if found else None
 
 
 def _stored_id(note: Path) -> str | None:
