@@ -39,7 +39,7 @@ def _keep(error: Exception, directory: Path) -> str:
     """Append the traceback to the rank's log; says where that is."""
     from llm_lab.modes import failure
 
-    path = directory / "logs" / f"rank-{os.environ.get('RANK', 0)}.log"
+    path = directory / "logs" / f"rank-{os.environ.get('RANK', '0')}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(failure.masked.get()("".join(traceback.format_exception(error))))

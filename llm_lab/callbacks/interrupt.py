@@ -1,9 +1,13 @@
-"""Stop between two batches, never inside one."""
+"""Stop between two steps, never inside one, and all ranks after the same one."""
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,23 +17,38 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from llm_lab.callbacks.checkpoint import FOLDER
 from llm_lab.errors import Interrupted
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+log = logging.getLogger(__name__)
+
 
 class GracefulStop(Callback):
-    """On the first Ctrl-C finish the batch, save a checkpoint and stop; a second one stops at once."""
+    """On Ctrl-C, SIGTERM or SIGUSR1 finish the step, save a checkpoint and stop.
 
-    def __init__(self) -> None:
-        self.requested = False
-        self._previous: Any = signal.SIG_DFL
+    SIGTERM and SIGUSR1 are what Slurm and clouds send before they take a machine away. A second Ctrl-C stops
+    at once. A signal that reaches one rank stops all of them.
+
+    Args:
+        requeue: put a preempted Slurm job back into the queue; its resumed run goes on from the checkpoint.
+    """
+
+    def __init__(self, *, requeue: bool = False) -> None:
+        self.requeue = requeue
+        self.requested: int | None = None
+        self._previous: dict[int, Any] = {}
         self._step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over SIGINT for the time of the fit."""
-        self._previous = signal.signal(signal.SIGINT, self._request)
+        """Take the signals over for the time of the fit; Python allows that in its main thread only."""
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._request) for number in SIGNALS}
 
     def _request(self, signum: int, frame: FrameType | None) -> None:
-        self.requested = True
-        signal.signal(signal.SIGINT, self._previous)
-        sys.stderr.write("\nstopping after this batch; press Ctrl-C again to stop without saving\n")
+        if self.requested is None:
+            again = "; press Ctrl-C again to stop without saving" if signum == signal.SIGINT else ""
+            sys.stderr.write(f"\nstopping after this batch{again}\n")
+        self.requested = signum
+        if signum == signal.SIGINT:
+            signal.signal(signum, self._previous[signum])
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int
@@ -39,16 +58,32 @@ class GracefulStop(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         """Save and leave once the optimizer has stepped: half-accumulated gradients are in no checkpoint."""
-        if self.requested and trainer.global_step > self._step:
-            trainer.save_checkpoint(
-                Path(trainer.default_root_dir) / FOLDER / f"step-{trainer.global_step}.ckpt"
-            )
+        if trainer.global_step == self._step:
+            return
+        if trainer.strategy.reduce_boolean_decision(self.requested is not None, all=False):
+            path = Path(trainer.default_root_dir) / FOLDER / f"step-{trainer.global_step}.ckpt"
+            trainer.save_checkpoint(path)
+            if self.requeue and self.requested != signal.SIGINT and trainer.is_global_zero:
+                _requeue()
             raise Interrupted
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give SIGINT back."""
-        signal.signal(signal.SIGINT, self._previous)
+        """Give the signals back."""
+        self._give_back()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give SIGINT back on every way out."""
-        signal.signal(signal.SIGINT, self._previous)
+        """Give the signals back on every way out."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        while self._previous:
+            signal.signal(*self._previous.popitem())
+
+
+def _requeue() -> None:
+    """Ask Slurm to run this job again; outside of Slurm there is nobody to ask."""
+    if (job := os.environ.get("SLURM_JOB_ID")) is None:
+        return
+    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+    if done.returncode:
+        log.warning("Slurm did not requeue job %s: %s", job, done.stderr.strip())

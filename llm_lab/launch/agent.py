@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch.distributed.elastic.agent.server.api import SignalException
-from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -23,6 +22,7 @@ from llm_lab.launch import loopback
 from llm_lab.launch.options import Launch
 
 STOP_WITHIN = 30  # seconds between the request to stop and the end by force
+SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"  # torch's own, and Slurm's usual notice of preemption
 NODE = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
 
 
@@ -75,6 +75,7 @@ class Agent:
             local_addr=loopback.ADDRESS if self.nodes == 1 else None,
             logs_specs=DefaultLogsSpecs(log_dir=str(folder)),
             shutdown_timeout=STOP_WITHIN,
+            signals_to_handle=SIGNALS,
         )
 
     def _rendezvous(self) -> tuple[str, str, dict[str, Any]]:

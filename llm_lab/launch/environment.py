@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytorch_lightning.plugins.environments import ClusterEnvironment
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 from llm_lab.errors import RunError
 from llm_lab.launch.place import Place

@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from llm_lab.errors import RunError
 from llm_lab.launch.interface import choose_interface
@@ -35,7 +37,7 @@ class Meeting:
     """
 
     place: Place
-    store: distributed.Store
+    store: Store
     timeout: float
     jobs: int = 0
 
@@ -102,7 +104,7 @@ class Meeting:
             RunError: the ranks cannot reach each other.
         """
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        store = distributed.PrefixStore(f"group/{self.jobs}/{attempt}", self.store)
+        store = PrefixStore(f"group/{self.jobs}/{attempt}", self.store)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
             distributed.init_process_group(
@@ -136,7 +138,7 @@ def meet(place: Place, *, timeout: float) -> Meeting:
     os.environ.update(place.variables())
     where = f"{place.address}:{place.port}"
     try:
-        store, _, _ = next(distributed.rendezvous("env://", timeout=timedelta(seconds=timeout)))
+        store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
     except (RuntimeError, distributed.DistError, OSError) as error:
         if "EADDRINUSE" in str(error) or "in use" in str(error):
             raise RunError(f"port {place.port} is in use; set MASTER_PORT to a free one") from None

@@ -84,7 +84,7 @@ def work(directory: Path) -> Metrics:
     if place.rank:
         return follow(place)
     state = read_state(directory)
-    facts = {key: state[key] for key in ("name", "hash", "words") if key in state}
+    facts: dict[str, Any] = {key: state[key] for key in ("name", "hash", "words") if key in state}
     return lead(place, stored_config(directory), directory, facts=facts)
 
 

@@ -22,7 +22,7 @@ def log_to(directory: Path, *, name: str = LOG, console: bool = True) -> None:
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     screen.setLevel(logging.WARNING)
     screen.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    handlers = [file, screen] if console else [file]
+    handlers: list[logging.Handler] = [file, screen] if console else [file]
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     for chatty in (*CHATTY, "transformers"):
         logger = logging.getLogger(chatty)
