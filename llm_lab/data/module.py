@@ -19,6 +19,7 @@ from llm_lab.data.padding import padding_share
 from llm_lab.data.rejects import NAME as REJECTED
 from llm_lab.data.spec import DataSpec, Split
 from llm_lab.errors import ConfigError, DataError
+from llm_lab.strategies.parallel import replica
 
 TOKENIZER = "tokenizer"
 
@@ -146,11 +147,12 @@ class DataModule(LightningDataModule, ABC):
     def _cut(self, *, train: bool) -> Cut:
         if self.trainer is None:
             return Cut(batch_size=self.batch_size)
+        rank, replicas = replica(self.trainer)
         return Cut(
             batch_size=self.batch_size,
             accumulate=self.trainer.accumulate_grad_batches if train else 1,
-            world_size=self.trainer.world_size,
-            rank=self.trainer.global_rank,
+            world_size=replicas,
+            rank=rank,
         )
 
     def _train_limit(self) -> int | None:

@@ -35,6 +35,8 @@ class Lean(Wrapper):
         first_token: let the last layer compute the first token alone where the model's head reads no other.
     """
 
+    writes_weights = False
+
     def __init__(self, *, first_token: bool = True) -> None:
         self.first_token = first_token
 

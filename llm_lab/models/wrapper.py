@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 
 
 class Wrapper(ABC):
@@ -13,7 +15,13 @@ class Wrapper(ABC):
 
     A wrapper says which parameters train by setting ``requires_grad``. It keeps no tensors of its own: what
     it adds lives in the module, so that checkpoints and sharding see it.
+
+    Attributes:
+        writes_weights: whether `merge` computes new values of weights, and so needs whole tensors of its own to
+            write into.
     """
+
+    writes_weights = True
 
     @abstractmethod
     def __call__(self, module: nn.Module) -> nn.Module:
@@ -22,6 +30,21 @@ class Wrapper(ABC):
     def merge(self, module: nn.Module) -> nn.Module:
         """Undo the wrapping and keep what was learned; by default the module stays as it is."""
         return module
+
+
+def outline(module: nn.Module) -> nn.Module:
+    """The same tree of modules once more over the same tensors: it may be taken apart, and costs no memory.
+
+    A class that FSDP2 has put in front of a module's own is left away.
+    """
+    kind: Any = next(cls for cls in type(module).__mro__ if not issubclass(cls, FSDPModule))
+    twin: nn.Module = nn.Module.__new__(kind)
+    twin.__dict__ = dict(module.__dict__)
+    for name in ("_parameters", "_buffers"):
+        twin.__dict__[name] = dict(module.__dict__[name])
+    children = module._modules.items()  # noqa: SLF001 - named_children leaves out what is shared or None
+    twin.__dict__["_modules"] = {name: None if child is None else outline(child) for name, child in children}
+    return twin
 
 
 def apply(wrappers: Sequence[Wrapper], module: nn.Module) -> nn.Module:

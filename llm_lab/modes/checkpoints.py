@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from llm_lab.callbacks.checkpoint import FOLDER
+from llm_lab.strategies.folder import is_whole
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ def _step(path: Path) -> int:
 
 
 def _loads(path: Path) -> bool:
+    if path.is_dir():  # of a model in parts
+        return is_whole(path)
     try:
         content: dict[str, Any] = torch.load(path, map_location="meta", weights_only=True, mmap=True)
     except Exception:  # noqa: BLE001 - a torn archive fails in many ways, all of them mean "not this one"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from torch import nn
 
 from llm_lab.errors import ConfigError
 from llm_lab.models.structure import parameter_depths
+from llm_lab.strategies.dtensor import layout
 
 Parameter = nn.Parameter
 
@@ -21,7 +22,7 @@ def parameter_groups(
     layer_decay: float = 1.0,
     where: Callable[[str, Parameter], bool] = lambda _name, _parameter: True,
 ) -> list[dict[str, Any]]:
-    """Groups for a torch optimizer, one per learning rate and weight decay that occurs.
+    """Groups for a torch optimizer, one per learning rate, weight decay and layout that occurs.
 
     Vectors (biases and the gains of norms) do not decay. The head learns with ``lr``, each layer below it
     with ``layer_decay`` times the rate of the layer above, the embeddings slowest.
@@ -41,18 +42,19 @@ def parameter_groups(
         raise ConfigError(f"optimizer.layer_decay: {layer_decay} is not above 0 and at most 1")
     depths = parameter_depths(model)
     top = max(depths.values(), default=0)
-    groups: dict[tuple[int, bool], dict[str, Any]] = {}
+    groups: dict[tuple[int, bool, Hashable], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad or not where(name, parameter):
             continue
         below, decays = (0 if layer_decay == 1 else top - depths[name]), parameter.ndim > 1
-        if (below, decays) not in groups:
-            groups[below, decays] = {
+        key = (below, decays, layout(parameter))
+        if key not in groups:
+            groups[key] = {
                 "params": [],
                 "lr": lr * layer_decay**below,
                 "weight_decay": weight_decay if decays else 0.0,
             }
-        groups[below, decays]["params"].append(parameter)
+        groups[key]["params"].append(parameter)
     return list(groups.values())
 
 

@@ -12,9 +12,8 @@ from torch.distributed import ProcessGroup
 from torch.distributed.device_mesh import DeviceMesh
 from torch.optim import Optimizer
 
-from llm_lab.strategies.stream import Entry, own_tensors
-
 from llm_lab.strategies.checkpointing import checkpoint_activations
+from llm_lab.strategies.stream import Entry
 
 
 class Parallel(ABC):
@@ -59,11 +58,8 @@ class Parallel(ABC):
         return False
 
     def entries(self, model: nn.Module) -> list[Entry]:
-        """The whole tensors of a model, to be gathered one at a time by all ranks."""
-        return [
-            Entry(name, tensor.shape, tensor.dtype, lambda tensor=tensor: tensor.detach())  # type: ignore[misc]
-            for name, _, tensor in own_tensors(model)
-        ]
+        """The tensors of a model in parts, each to be gathered by all ranks; of others none."""
+        return []
 
     def facts(self) -> dict[str, Any]:
         """Figures of the run that only the strategy knows, for ``metrics.json``: bytes sent per step, say."""

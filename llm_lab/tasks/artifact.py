@@ -13,37 +13,69 @@ from typing import Any
 
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import RunError
 from llm_lab.models import wrapper
+from llm_lab.strategies.parallel import Parallel
+from llm_lab.strategies.stream import Entry, write_stream
 
 FACTS = "llm_lab.json"
 PACKAGES = ("llm-lab", "torch", "transformers", "tokenizers", "pytorch-lightning")
 
 
 def write_artifact(
-    folder: Path, *, model: nn.Module, wrappers: Sequence[wrapper.Wrapper], spec: DataSpec, task: str
+    folder: Path,
+    *,
+    model: nn.Module,
+    wrappers: Sequence[wrapper.Wrapper],
+    spec: DataSpec,
+    task: str,
+    parallel: Parallel | None = None,
+    rank: int = 0,
 ) -> None:
     """Write safetensors, configuration, tokenizer and ``llm_lab.json`` beside ``folder``, then rename.
 
+    Every rank calls this; the first one writes. A model that lies in parts over the ranks is gathered tensor by
+    tensor into one file, and never whole in the memory of a process.
+
     Args:
         folder: where the artifact is to be; an older one there is replaced.
-        model: the wrapped model; stays as it is.
+        model: the wrapped model; stays as it is, but for a model in parts whose wrappers write into weights.
         wrappers: what to merge away before the weights are written.
         spec: labels, tokenizer and length of the data.
         task: name of the task's class.
+        parallel: how the model lies over the ranks; None for one process.
+        rank: of this process.
 
     Raises:
         RunError: a wrapper leaves something that transformers cannot save.
     """
-    plain = wrapper.merge(wrappers, copy.deepcopy(model)) if wrappers else model
+    in_parts = parallel is not None and parallel.shards
+    if rank != 0 and not in_parts:
+        return
+    writes = any(one.writes_weights for one in wrappers)
+    twin = copy.deepcopy(model) if writes and not in_parts else wrapper.outline(model)
+    plain = wrapper.merge(wrappers, twin)
     if not isinstance(plain, PreTrainedModel):
         raise RunError(f"{folder}: a {type(plain).__name__} is left after merging, no model of transformers")
+    entries = parallel.entries(plain) if parallel is not None and in_parts else None
+    if rank == 0:
+        _write(folder, plain, spec, task, entries)
+    elif entries is not None:
+        write_stream(entries, None)
+
+
+def _write(
+    folder: Path, plain: PreTrainedModel, spec: DataSpec, task: str, entries: Sequence[Entry] | None
+) -> None:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    plain.save_pretrained(temporary)
+    plain.save_pretrained(temporary, state_dict=None if entries is None else {})
+    if entries is not None:
+        write_stream(entries, temporary / SAFE_WEIGHTS_NAME)
     tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
     tokenizer.model_max_length = limit(spec)
     tokenizer.save_pretrained(temporary)

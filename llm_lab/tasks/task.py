@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,12 +12,14 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import Metric
 
 from llm_lab.callbacks.averaging import Averaging
 from llm_lab.config import build, build_all
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.models import wrapper
+from llm_lab.strategies.dtensor import layout
 from llm_lab.strategies.parallel import Parallel
 from llm_lab.tasks.artifact import write_artifact
 
@@ -68,6 +70,9 @@ class Task(LightningModule):
         self.wrappers = list(build_all(nodes, expected=wrapper.Wrapper, key="model.wrappers").values())
         whole = wrapper.apply(self.wrappers, bare)
         self.model = self.parallel.lay_out(whole, self.device_mesh) if self.parallel else whole
+        group = self.parallel.data_group(self.device_mesh) if self.parallel else None
+        for metric in (part for part in self.modules() if isinstance(part, Metric)):
+            metric.process_group = group
 
     def network(self) -> nn.Module:
         """The wrapped model, made on first use."""
@@ -95,9 +100,13 @@ class Task(LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _trainable(self) -> list[nn.Parameter]:
-        """What an optimizer of torch, named as it is, gets: all parameters that train, in one group."""
-        return [parameter for parameter in self.network().parameters() if parameter.requires_grad]
+    def _trainable(self) -> list[dict[str, Any]]:
+        """What an optimizer of torch, named as it is, gets: all parameters that train, grouped by layout alone."""
+        groups: dict[Hashable, dict[str, Any]] = {}
+        for parameter in self.network().parameters():
+            if parameter.requires_grad:
+                groups.setdefault(layout(parameter), {"params": []})["params"].append(parameter)
+        return list(groups.values())
 
     def configure_gradient_clipping(
         self,
@@ -113,9 +122,11 @@ class Task(LightningModule):
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         if gradient_clip_val and not scaled and getattr(optimizer, "_step_supports_amp_scaling", False):
             optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # noqa: SLF001
-        self.clip_gradients(
-            optimizer, gradient_clip_val=gradient_clip_val, gradient_clip_algorithm=gradient_clip_algorithm
-        )
+        if self.parallel:
+            value, algorithm = gradient_clip_val, gradient_clip_algorithm
+            self.parallel.clip(self, optimizer, value=value, algorithm=algorithm)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     @abstractmethod
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
@@ -150,14 +161,18 @@ class Task(LightningModule):
             averaging[-1].store_weights(checkpoint)
 
     def save_artifact(self, folder: Path) -> None:
-        """Write a plain Hugging Face folder that needs neither this run nor this framework; rank 0 does.
+        """Write a plain Hugging Face folder that needs neither this run nor this framework; all ranks call this.
 
         See `llm_lab.tasks.artifact.write_artifact`.
         """
-        if self.global_rank != 0:
-            return
         write_artifact(
-            folder, model=self.network(), wrappers=self.wrappers, spec=self.spec, task=type(self).__name__
+            folder,
+            model=self.network(),
+            wrappers=self.wrappers,
+            spec=self.spec,
+            task=type(self).__name__,
+            parallel=self.parallel,
+            rank=self.global_rank,
         )
 
 

@@ -74,7 +74,9 @@ def test_ranks_and_accumulation_come_from_the_trainer(make: Make) -> None:
     rows, empty = [], 0
     for rank in range(3):
         data.trainer = SimpleNamespace(
-            accumulate_grad_batches=2, world_size=3, global_rank=rank, num_training_batches=float("inf")
+            accumulate_grad_batches=2,
+            distributed_sampler_kwargs={"num_replicas": 3, "rank": rank},
+            num_training_batches=float("inf"),
         )
         batches = list(data.train_dataloader())
         assert all(batch["step_targets"] == 24 for batch in batches[:-2])
@@ -91,7 +93,9 @@ def test_a_rank_without_rows_adds_nothing_to_the_gradient(make: Make) -> None:
 
     data = make(table(ROWS[:40]), batch_size=4, split={})
     data.trainer = SimpleNamespace(
-        accumulate_grad_batches=1, world_size=64, global_rank=63, num_training_batches=float("inf")
+        accumulate_grad_batches=1,
+        distributed_sampler_kwargs={"num_replicas": 64, "rank": 63},
+        num_training_batches=float("inf"),
     )
     batch = next(iter(data.train_dataloader()))
     assert {name: tuple(value.shape) for name, value in batch.items()} == {
