@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -83,6 +84,14 @@ class Meeting:
     def leave(self) -> None:
         """Let rank 0 go."""
         self.store.set(f"left/{self.place.rank}", "")
+
+    def gather(self, what: str, value: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Collect a value of each other rank at rank 0, as JSON; the others get nothing and do not wait."""
+        key = f"{what}/{self.jobs}"
+        if not self.leads:
+            self.store.set(f"{key}/{self.place.rank}", json.dumps(value))
+            return []
+        return [json.loads(self.store.get(f"{key}/{rank}")) for rank in range(1, self.place.world_size)]
 
     @contextmanager
     def first_of_node(self, what: str) -> Iterator[None]:

@@ -76,7 +76,7 @@ def take_part(place: Place, words: Words, lead: Callable[[Words], int]) -> int:
 
 def work(directory: Path) -> Metrics:
     """The whole life of a rank that the agent started."""
-    from llm_lab.modes.run import read_state, stored_config
+    from llm_lab.modes.run import FACTS, read_state, stored_config
 
     place = placed()
     if place is None:
@@ -84,7 +84,7 @@ def work(directory: Path) -> Metrics:
     if place.rank:
         return follow(place)
     state = read_state(directory)
-    facts: dict[str, Any] = {key: state[key] for key in ("name", "hash", "words") if key in state}
+    facts: dict[str, Any] = {key: state[key] for key in FACTS if key in state}
     return lead(place, stored_config(directory), directory, facts=facts)
 
 

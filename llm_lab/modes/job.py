@@ -49,7 +49,8 @@ def _run(directory: Path) -> dict[str, Any]:
         config.pop("hydra")
     from llm_lab.launch.start import start
 
-    facts = {"name": config.name, "hash": digest, "words": words}
+    strategy = context.runtime.choices.get("strategy")
+    facts = {"name": config.name, "hash": digest, "words": words, "strategy": strategy}
     return start(config, directory, facts=facts)
 
 

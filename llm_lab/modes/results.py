@@ -50,7 +50,7 @@ def finish(
         "run/steps": trainer.global_step,
         "run/epochs": trainer.current_epoch,
         "run/world_size": trainer.world_size,
-        "run/strategy": type(trainer.strategy).__name__,
+        "run/strategy": _strategy(run, trainer),
         "run/precision": str(trainer.precision),
     }
     stored = storable(run.config)
@@ -89,6 +89,12 @@ def finish(
     ):  # a sweep tells it in one line
         _print(run, flat, baselines, stored)
     return flat
+
+
+def _strategy(run: Run, trainer: Trainer) -> str:
+    """The strategy as users choose it; for ``auto``, which leaves it to Lightning, what Lightning takes."""
+    chosen = run.state.get("strategy") or "auto"
+    return str(chosen) if chosen != "auto" else "ddp" if trainer.world_size > 1 else "single_device"
 
 
 def _baselines(run: Run, task: Task, data: DataModule, ledger: Ledger) -> dict[str, float]:

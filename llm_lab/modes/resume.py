@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_lab.config.words import Words
 from llm_lab.modes.quiet import log_to
-from llm_lab.modes.run import read_state, stored_config
+from llm_lab.modes.run import FACTS, read_state, stored_config
 
 
 def resume(directory: Path) -> int:
@@ -23,7 +23,7 @@ def resume(directory: Path) -> int:
     from llm_lab.launch.start import start
 
     log_to(directory)
-    facts: dict[str, Any] = {key: state[key] for key in ("name", "hash", "words") if key in state}
+    facts: dict[str, Any] = {key: state[key] for key in FACTS if key in state}
     start(config, directory, facts=facts)
     return 0
 

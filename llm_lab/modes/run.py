@@ -24,6 +24,7 @@ from llm_lab.tracking.files import write_json, write_text
 if TYPE_CHECKING:
     from llm_lab.launch.meeting import Meeting
 
+FACTS = ("name", "hash", "words", "strategy")  # what `run.json` says of a run before it starts
 CONFIG, STATE, MODEL = "config.yaml", "run.json", "model"
 
 

@@ -43,7 +43,7 @@ def train(
     with open_run(config, directory, facts, meeting=meeting) as run:
         seed_everything(config.seed, workers=True, verbose=False)
         use_processor(meeting.place.local_world_size if meeting else 1)
-        ledger = Ledger(**config.ledger, file=directory / "ledger.json" if run.leads else None)
+        ledger = Ledger(**config.ledger, file=directory / ledger_of(meeting))
         with ledger.phase("data"), meeting.first_of_node("data") if meeting else nullcontext():
             data = build(config.data, expected=DataModule, key="data")
             spec = data.prepare()
@@ -56,10 +56,17 @@ def train(
             trainer.fit(task, data, ckpt_path=resume_point(directory), weights_only=True)
             metrics = _test(run, trainer, task, data)
             task.save_artifact(run.model)
+        if meeting:
+            ledger.join(meeting.gather("ledger", ledger.state_dict()))
         if not run.leads:
             return metrics
         figures = finish(run, trainer=trainer, task=task, data=data, ledger=ledger, metrics=metrics)
     return figures
+
+
+def ledger_of(meeting: Meeting | None) -> str:
+    """Name of the file in the run directory where this rank keeps its counts, for a run that goes on later."""
+    return "ledger.json" if meeting is None or meeting.leads else f"logs/ledger-{meeting.place.rank}.json"
 
 
 def build_task(config: DictConfig, spec: DataSpec) -> Task:

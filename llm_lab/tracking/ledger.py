@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Ledger(Callback):
         self._train_mark: float | None = None
         self._sampled = time.monotonic()
         self._module: LightningModule | None = None
-        self._precision, self._ranks = "32-true", 1
+        self._precision, self._ranks, self._replica = "32-true", 1, 0
         self._device = "cpu"
 
     def phase(self, name: str) -> AbstractContextManager[None]:
@@ -87,6 +87,7 @@ class Ledger(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Begin the phase ``stage``; remember the model, the precision and the number of ranks."""
         self._module, self._precision, self._ranks = pl_module, str(trainer.precision), trainer.world_size
+        self._replica = int((trainer.distributed_sampler_kwargs or {}).get("rank", 0))
         self._device = trainer.strategy.root_device.type
         self._depths["stage"] = self.clock.enter(
             str(getattr(stage, "value", stage))
@@ -136,9 +137,9 @@ class Ledger(Callback):
         """Count a batch; nothing here waits for an accelerator."""
         mask, ids = batch.get("attention_mask"), batch.get("input_ids")
         if ids is not None:
-            self._tokens = self._tokens + (ids.numel() if mask is None else mask.sum()) * self._ranks
-            self.counts["slots"] += ids.numel() * self._ranks
-        self.counts["examples"] += flops.rows_of(batch) * self._ranks
+            self._tokens = self._tokens + (ids.numel() if mask is None else mask.sum())
+            self.counts["slots"] += ids.numel()
+        self.counts["examples"] += flops.rows_of(batch)
         self._count("train", batch)
         if time.monotonic() - self._sampled > SAMPLE_SECONDS:
             self._settle()
@@ -166,6 +167,7 @@ class Ledger(Callback):
             "train_seconds": self.train_seconds,
             "counts": dict(self.counts),
             "joules": dict(self.energy.joules),
+            "replica": self._replica,
             "shapes": [[kind, [[name, [*size], dtype] for name, size, dtype in shape], times]
                        for (kind, shape), times in self.shapes.items()],
         }  # fmt: skip
@@ -185,8 +187,23 @@ class Ledger(Callback):
         for kind, shape, times in earlier["shapes"]:
             self.shapes[kind, tuple((name, tuple(size), dtype) for name, size, dtype in shape)] += times
 
+    def join(self, others: Sequence[Mapping[str, Any]]) -> None:
+        """Add what the other ranks took in; time and energy are the machine's, and counted already.
+
+        Ranks that share their rows, as those of one tensor-parallel group do, count once.
+
+        Args:
+            others: their `state_dict`.
+        """
+        seen = {self._replica}
+        for state in others:
+            if state["replica"] not in seen:
+                seen.add(state["replica"])
+                alone = {**state, "seconds": {}, "train_seconds": 0.0, "joules": {}}
+                self._add({**alone, "counts": {**state["counts"], "parts": 0}})
+
     def _count(self, kind: str, batch: Any) -> None:
-        self.shapes[kind, flops.shape_of(batch)] += self._ranks
+        self.shapes[kind, flops.shape_of(batch)] += 1
 
     def _settle(self) -> None:
         """Bring the running sums up to now."""
