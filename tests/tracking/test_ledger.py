@@ -141,6 +141,21 @@ def test_state_holds_only_primitives(fit: Fit) -> None:
     }
 
 
+def test_other_ranks_count_once_for_each_replica() -> None:
+    mine = Ledger()
+    mine.counts.update(tokens=10, examples=2)
+    mine.shapes["train", linear_shape(2, 5)] += 1
+    other = Ledger()
+    other.counts.update(tokens=7, examples=1)
+    other.shapes["train", linear_shape(1, 5)] += 3
+    other.train_seconds = 5.0
+    shares_my_rows = {**other.state_dict(), "replica": 0}
+    mine.join([shares_my_rows, {**other.state_dict(), "replica": 1}, {**other.state_dict(), "replica": 1}])
+    assert mine.counts["tokens"] == 17 and mine.counts["examples"] == 3 and mine.counts["parts"] == 1
+    assert mine.shapes == {("train", linear_shape(2, 5)): 1, ("train", linear_shape(1, 5)): 3}
+    assert mine.train_seconds == 0.0
+
+
 def test_inner_phase_stops_the_outer_one(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
