@@ -79,15 +79,20 @@ def _torchrun(environ: Mapping[str, str]) -> Place:
 
 
 def _slurm(environ: Mapping[str, str]) -> Place | None:
-    """The task of a job step; a shell that `salloc` or `srun --pty` opened is no rank."""
-    if environ.get("SLURM_JOB_NAME") in ("bash", "interactive") or "SLURM_STEP_ID" not in environ:
+    """The task of a job step; a batch script, or a shell that `salloc` or `srun --pty` opened, is one process."""
+    if "SLURM_STEP_ID" not in environ:
         return None
-    world, nodes = _int(environ, "SLURM_NTASKS", 1), _int(environ, "SLURM_NNODES", 1)
+    world = _int(environ, "SLURM_STEP_NUM_TASKS", _int(environ, "SLURM_NTASKS", 1))
+    nodes = _int(environ, "SLURM_STEP_NUM_NODES", _int(environ, "SLURM_NNODES", 1))
+    if world % nodes:
+        raise RunError(
+            f"{world} Slurm tasks on {nodes} nodes: every node needs the same number; use --ntasks-per-node"
+        )
     return Place(
         rank=_int(environ, "SLURM_PROCID"),
         world_size=world,
         local_rank=_int(environ, "SLURM_LOCALID", 0),
-        local_world_size=max(1, world // nodes),
+        local_world_size=world // nodes,
         node_rank=_int(environ, "SLURM_NODEID", 0),
         address=environ.get("MASTER_ADDR") or first_host(environ.get("SLURM_STEP_NODELIST", "")),
         port=_int(environ, "MASTER_PORT", _slurm_port(environ)),

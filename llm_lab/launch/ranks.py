@@ -40,5 +40,8 @@ def fit_to(place: Place, config: DictConfig) -> None:
             raise ConfigError(
                 f"trainer.{name}: {count} asked for, but {place.world_size} ranks on {place.nodes} nodes were started"
             )
+    unsaid = {
+        name: count for name, count in found.items() if asked[name] != count or config.trainer[name] == "auto"
+    }
     with open_dict(config):
-        config.trainer.update(found)
+        config.trainer.update(unsaid)
