@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, open_dict
+from omegaconf import DictConfig, open_dict
 
 from llm_lab.errors import ConfigError
 from llm_lab.launch.place import Place
@@ -40,8 +40,6 @@ def fit_to(place: Place, config: DictConfig) -> None:
             raise ConfigError(
                 f"trainer.{name}: {count} asked for, but {place.world_size} ranks on {place.nodes} nodes were started"
             )
-    unsaid = {
-        name: count for name, count in found.items() if asked[name] != count or config.trainer[name] == "auto"
-    }
+    listed = isinstance(config.trainer.devices, ListConfig) and asked["devices"] == found["devices"]
     with open_dict(config):
-        config.trainer.update(unsaid)
+        config.trainer.update(found | ({"devices": config.trainer.devices} if listed else {}))
