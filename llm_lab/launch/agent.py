@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch.distributed import DistError
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -19,6 +20,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from llm_lab import errors
 from llm_lab.errors import ConfigError, Interrupted, LabError, RunError
 from llm_lab.launch import loopback
+from llm_lab.launch.meeting import meeting_failed
 from llm_lab.launch.options import Launch
 
 STOP_WITHIN = 30  # seconds between the request to stop and the end by force
@@ -42,6 +44,15 @@ class Agent:
     nodes: int
     options: Launch
 
+    def __post_init__(self) -> None:
+        """Check that the other nodes can be found; raises ConfigError, before anything is written or started."""
+        missing = [name for name in NODE if name not in os.environ]
+        if self.nodes > 1 and missing:
+            raise ConfigError(
+                f"trainer.num_nodes={self.nodes}: nothing says where the other nodes are; set {', '.join(NODE)} "
+                f"on each node ({', '.join(missing)} missing), or start the run with torchrun or srun"
+            )
+
     def run(self) -> None:
         """Start the ranks and wait for them; when one dies, the others are stopped within seconds.
 
@@ -57,6 +68,8 @@ class Agent:
             raise _first(failed.failures) from None
         except (KeyboardInterrupt, SignalException):
             raise Interrupted(f"interrupted; go on with: llm_lab resume {self.directory}") from None
+        except (RuntimeError, DistError) as error:  # the nodes did not meet
+            raise meeting_failed(error, os.environ.get("NODE_RANK", "0"), self.options.timeout) from None
 
     def _settings(self) -> LaunchConfig:
         backend, endpoint, more = self._rendezvous()
@@ -83,12 +96,6 @@ class Agent:
         if self.nodes == 1:
             loopback.register()
             return loopback.NAME, f"{loopback.ADDRESS}:0", {"rank": 0}
-        missing = [name for name in NODE if name not in os.environ]
-        if missing:
-            raise ConfigError(
-                f"trainer.num_nodes={self.nodes}: nothing says where the other nodes are; set {', '.join(NODE)} "
-                f"on each node ({', '.join(missing)} missing), or start the run with torchrun or srun"
-            )
         endpoint, node = (
             f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
             int(os.environ["NODE_RANK"]),

@@ -145,15 +145,26 @@ def meet(place: Place, *, timeout: float) -> Meeting:
     """
     choose_interface(place.address)
     os.environ.update(place.variables())
-    where = f"{place.address}:{place.port}"
     try:
         store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
     except (RuntimeError, distributed.DistError, OSError) as error:
-        if "EADDRINUSE" in str(error) or "in use" in str(error):
-            raise RunError(f"port {place.port} is in use; set MASTER_PORT to a free one") from None
-        who = "not all ranks came to" if place.rank == 0 else f"rank {place.rank} cannot reach rank 0 at"
-        raise RunError(f"{who} {where} within {timeout:g} s: {_line(error)}") from None
+        raise meeting_failed(error, str(place.rank), timeout) from None
     return Meeting(place=place, store=store, timeout=timeout)
+
+
+def meeting_failed(error: BaseException, number: str, timeout: float) -> RunError:
+    """What it means that torch could not bring the ranks, or the nodes, of a run together.
+
+    Args:
+        error: torch's own.
+        number: of this rank or node; 0 keeps the store.
+        timeout: seconds waited.
+    """
+    address, port = os.environ.get("MASTER_ADDR", "127.0.0.1"), os.environ.get("MASTER_PORT", "")
+    if "EADDRINUSE" in str(error) or "in use" in str(error):
+        return RunError(f"port {port} is in use on {address}; set MASTER_PORT to a free one")
+    what = "the others did not come to" if number == "0" else f"number {number} cannot reach the first at"
+    return RunError(f"{what} {address}:{port} within {timeout:g} s (launch.timeout): {_line(error)}")
 
 
 def _line(error: BaseException) -> str:

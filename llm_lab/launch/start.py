@@ -44,12 +44,13 @@ def in_ranks(
     from llm_lab.launch.agent import Agent
     from llm_lab.modes.run import prepare, settle
 
+    options: Any = OmegaConf.to_container(config.launch)
+    agent = Agent(directory=directory, ranks=ranks, nodes=nodes, options=Launch(**options))
     leads = nodes == 1 or os.environ.get("NODE_RANK", "0") == "0"
     if leads:
         prepare(config, directory, facts)
-    options: Any = OmegaConf.to_container(config.launch)
     try:
-        Agent(directory=directory, ranks=ranks, nodes=nodes, options=Launch(**options)).run()
+        agent.run()
     except BaseException as error:
         if leads:
             settle(directory, error)
