@@ -87,6 +87,7 @@ class ResumeCheckpoint(_InRunDirectory):
 
     def __init__(self, *, interval: float = 0.25, keep: int = 2) -> None:
         self.interval = interval
+        self._waits = self._ended = False
         super().__init__(
             filename="step-{step}",
             monitor="step",
@@ -106,4 +107,29 @@ class ResumeCheckpoint(_InRunDirectory):
         """Turn the fraction into steps, now that the length of the run is known."""
         steps = trainer.estimated_stepping_batches
         self._every_n_train_steps = max(1, round(self.interval * steps))
+        trainer.should_stop = trainer.should_stop or self._ended
         super().on_train_start(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
+        """Save, but after the validation where one follows: Lightning would leave it out of the resumed run."""
+        loop = trainer.fit_loop
+        fetcher = loop._data_fetcher  # noqa: SLF001 - nothing public tells that a validation is due
+        self._waits = fetcher is not None and loop.epoch_loop._should_check_val_fx(fetcher)  # noqa: SLF001
+        if not self._waits:
+            super().on_train_batch_end(trainer, pl_module, *batch)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save what waited for the validation."""
+        if self._waits:
+            self._waits, self._ended = False, trainer.should_stop
+            super().on_train_batch_end(trainer, pl_module, None, None, 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whether the run was over beside Lightning's own: a run that stopped early does not go on."""
+        return {**super().state_dict(), "ended": self._ended}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over where the run stood."""
+        state = dict(state_dict)
+        self._ended = bool(state.pop("ended", False))
+        super().load_state_dict(state)

@@ -22,6 +22,7 @@ from llm_lab.modes.run import Run, open_run
 from llm_lab.modes.trainer import build_trainer, use_processor
 from llm_lab.strategies.parallel import Parallel
 from llm_lab.tasks.task import Task
+from llm_lab.tracking.curves import read_history
 from llm_lab.tracking.history import History
 from llm_lab.tracking.ledger import Ledger
 
@@ -100,9 +101,15 @@ def attach(run: Run, parallel: Parallel, spec: DataSpec, ledger: Ledger) -> Trai
     )
 
 
+def _kept(run: Run) -> Metrics:
+    """The last figures that an earlier part of the run logged: one that was over had nothing left to log."""
+    rows = read_history(run.directory / "history.jsonl")
+    return {name: value for row in rows for name, value in row.items() if name.startswith(("train/", "val/"))}
+
+
 def _test(run: Run, trainer: Trainer, task: Task, data: DataModule) -> Metrics:
     """Test the best checkpoint; without a test split the metrics of the fit stand alone."""
-    fitted = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    fitted = _kept(run) | {name: float(value) for name, value in trainer.callback_metrics.items()}
     best = best_point(run.directory)
     if not (run.config.mode.test and data.spec.sizes.get("test")):
         return fitted
