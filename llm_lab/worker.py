@@ -48,9 +48,11 @@ def _keep(error: Exception, directory: Path) -> str:
 
 def _tell(error: BaseException, line: str) -> None:
     """Write the end where the agent looks for it, as torch's own handler does, with the error's class and moment."""
+    from llm_lab.launch.meeting import MOMENT
     from llm_lab.modes import failure
 
-    more = {"kind": type(error).__name__, "text": failure.masked.get()(line), "time": time.time()}
+    moment = getattr(error, MOMENT, time.time())
+    more = {"kind": type(error).__name__, "text": failure.masked.get()(line), "time": moment}
     if file := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         message = {"message": line, "extraInfo": {"timestamp": str(int(time.time())), **more}}
         Path(file).write_text(json.dumps({"message": message}), encoding="utf-8")

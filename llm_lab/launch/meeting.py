@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from llm_lab.launch.interface import choose_interface
 from llm_lab.launch.place import Place
 
 COLLECTIVES = timedelta(minutes=30)  # torch's default for gloo: how long one rank may work while others wait
+MOMENT = "moment"  # attribute of an exception: when it came up
 FAREWELL = timedelta(seconds=10)
 PATIENCE = timedelta(days=365)  # waiting for rank 0 ends with rank 0, whose end closes the store
 
@@ -133,6 +135,9 @@ class Meeting:
         distributed.distributed_c10d._set_pg_timeout(COLLECTIVES)  # noqa: SLF001 - the short one was for meeting
         try:
             yield
+        except Exception as error:
+            setattr(error, MOMENT, time.time())  # before the other ranks can fail for it
+            raise
         finally:
             distributed.destroy_process_group()
 
