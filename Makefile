@@ -4,10 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test bench clean
+.PHONY: help setup run check test test-cluster bench clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -30,6 +30,10 @@ check: $(VENV)/.dev ## formatting, lint, strict types
 
 test: $(VENV)/.dev ## the whole suite
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
+
+test-cluster: $(VENV)/.dev ## a real Slurm, Ray, two network namespaces; as root installs what Debian has for them
+	@tests/cluster/install.sh
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -m cluster
 
 bench: $(VENV)/.dev ## the benchmarks, side by side with their peers; BENCH=name for one table
 	@$(BIN)/python -m llm_lab.bench $(BENCH)

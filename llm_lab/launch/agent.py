@@ -113,7 +113,8 @@ def _first(failures: Mapping[int, ProcessFailure]) -> LabError | Interrupted:
     if kind is Interrupted:
         return Interrupted(str(told["text"]))
     if told:
-        return kind(f"rank {rank}: {told['text']}" if kind is RunError else str(told["text"]))
+        named = kind is not RunError or f"rank {rank}" in told["text"]
+        return kind(str(told["text"]) if named else f"rank {rank}: {told['text']}")
     how = signal.Signals(-failure.exitcode).name if failure.exitcode < 0 else f"exit code {failure.exitcode}"
     hint = " (out of memory?)" if failure.exitcode == -signal.SIGKILL else ""
     return RunError(f"rank {rank} died: {how}{hint}")
