@@ -11,7 +11,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from llm_lab.config import origins, rules
+from llm_lab.config import (
+    origins,
+    rules,
+    rules_strategy,  # noqa: F401 - registers its rules
+)
 from llm_lab.config.compose import Composed
 from llm_lab.config.fault import Fault, FaultsError, short_path
 from llm_lab.config.file_uri import is_relative, path_of
