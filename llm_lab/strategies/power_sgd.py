@@ -81,6 +81,9 @@ class PowerSGDHook(Hook):
         future = powerSGD_hook(state, bucket)
         numbers = state.total_numel_after_compression - before if compresses else buffer.numel()
         self.traffic.all_reduce(numbers * buffer.element_size())
+        if not buffer.is_cuda:
+            # the sums of P and Q start in callbacks, whose order among buckets differs between ranks on gloo
+            future.wait()
         return future
 
     def state(self) -> dict[str, Tensor]:
