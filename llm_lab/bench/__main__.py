@@ -9,6 +9,7 @@ BENCHES = {
     "text": "fine-tuning a text encoder: ours, a bare loop, transformers' Trainer",
     "overhead": "what a step costs beside the arithmetic: ours, a bare loop, each callback",
     "startup": "list, --help and check against a bare Hydra application",
+    "asha": "early stopping of sweeps, replayed on recorded learning curves",
     "memory": "memory against the size of the table",
 }
 

@@ -19,7 +19,7 @@ from llm_lab.sweeps.importance import FEWEST, importances
 from llm_lab.sweeps.rows import Row
 from llm_lab.sweeps.seeds import Group
 from llm_lab.sweeps.table import Table
-from llm_lab.sweeps.terminal import interval, settings, value_text
+from llm_lab.sweeps.terminal import interval, settings, short_names, value_text
 from llm_lab.tracking import formats, plots
 from llm_lab.tracking.curves import read_history
 from llm_lab.tracking.facts import commands
@@ -58,6 +58,7 @@ def sections(table: Table) -> dict[str, Any]:
         "goals": [goal(table, place) for place in range(len(table.names))],
         "states": {state: count for state in _states(table) if (count := _count(table, state))},
         "best": best(table, found),
+        "short": dict(zip(table.swept, short_names(table.swept), strict=True)),
         "shown": shown_metrics(table),
         "parallel": parallel(table, marks, keys),
         "hidden_axes": keys[MOST_AXES:],
@@ -127,8 +128,17 @@ def best(table: Table, found: Sequence[Group]) -> dict[str, Any] | None:
         "figures": [_figure(table, place, row, group) for place in range(len(table.names))],
         "settings": settings(values),
         "command": commands(row.run, {"words": row.words})["reproduce"],
+        "beside": [(name, _beside(name, row, group)) for name in shown_metrics(table)],
         "note": note(table, found, group),
     }
+
+
+def _beside(name: str, row: Row, group: Group | None) -> str:
+    if group and name in group.means:
+        return interval(group.means[name])
+    below = [row.metrics.get(f"{name}_{end}") for end in ("low", "high")]
+    spread = "" if None in below else f" ({formats.number(below[0])} to {formats.number(below[1])})"
+    return f"{formats.number(row.metrics.get(name))}{spread}"
 
 
 def _figure(table: Table, place: int, row: Row, group: Group | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from llm_lab.tracking import plots
 from llm_lab.tracking.formats import one_line
 
 MOST_AXES = 10
-SPREAD = 0.02  # lines through one value part by so much, so that none hides another
+SPREAD = 0.032  # lines through one value part by so much, so that none hides another
 BEND = 0.42
 
 

@@ -1,0 +1,203 @@
+"""Early stopping by ASHA, replayed on the recorded learning curves of a whole grid of 20 short SST-2 jobs.
+
+Each replay draws another order of the jobs and gives Optuna's own pruner, set up as a sweep does it, the recorded
+validations one by one; what it stops is not trained further. Beside it stands what costs the same without any
+pruning: whole jobs, drawn at random.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import optuna
+import yaml
+from optuna.trial import Trial, TrialState
+
+from llm_lab.bench.report import save, show
+from llm_lab.callbacks.pruning import PARTS
+from llm_lab.config.search_path import conf_root
+from llm_lab.sweeps.samplers import pruner_of
+
+CURVES = Path(__file__).parent / "data" / "asha_sst2.json"
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
+BINS = (0.0, 0.1, 0.3, 0.5, 1.0, 2.0, 5.0)  # points
+BAR = 40  # characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The recorded jobs of one training seed.
+
+    Attributes:
+        parts: how far each validation was, in parts of a run as the pruner counts them.
+        curves: validation accuracy of each job at each of them; the last one is what jobs are compared by.
+        tested: test accuracy of each job, of the same weights as its last validation.
+    """
+
+    parts: tuple[int, ...]
+    curves: tuple[tuple[float, ...], ...]
+    tested: tuple[float, ...]
+
+    @property
+    def best(self) -> int:
+        """The job with the best last validation."""
+        return max(range(len(self.curves)), key=lambda job: self.curves[job][-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a sweep has come to.
+
+    Attributes:
+        gap: points of validation accuracy between its choice and the grid's best.
+        tested: the same of test accuracy; below 0 where the choice is the better one.
+        share: of the grid's training steps that it took.
+    """
+
+    gap: float
+    tested: float
+    share: float
+
+
+def main(words: Sequence[str] = ()) -> None:
+    """Replay, print the distribution, write the JSON."""
+    options = parse(words)
+    if options.record:
+        from llm_lab.bench.asha_record import record
+
+        print(f"curves: {record(options.record, options.training_seeds)}")
+    recorded = json.loads((options.record or options.curves).read_text(encoding="utf-8"))
+    settings = {"prune_from": options.prune_from, "reduction": options.reduction}
+    found = {seed: outcomes(grid, settings, options) for seed, grid in grids(recorded).items()}
+    pooled = [one for those in found.values() for one in those]
+    whole = [
+        one for grid in grids(recorded).values() for one in unpruned(grid, fmean(o.share for o in pooled))
+    ]
+    print(f"{recorded['about']}\n{recorded['date']}, {recorded['versions']}\n")
+    title = f"ASHA {settings}, {options.workers} at a time, {len(pooled)} replays"
+    show(title, ("", "mean", *(f"{share:.0%}" for share in QUANTILES)), table(pooled, whole))
+    show("gap to the grid's best", ("points", "replays", ""), histogram([one.gap for one in pooled]))
+    raw = {"settings": settings, "workers": options.workers}
+    raw |= {"outcomes": {seed: [vars(one) for one in those] for seed, those in found.items()}}
+    print(f"figures: {save('asha', raw, options.json)}")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the options of this benchmark; the pruner's are those that a sweep has by default."""
+    shipped = yaml.safe_load((conf_root() / "hydra" / "sweeper" / "optuna.yaml").read_text(encoding="utf-8"))
+    parser = argparse.ArgumentParser(prog="python -m llm_lab.bench asha", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--json", type=Path, help="where to write the figures; a file in the cache without it"
+    )
+    parser.add_argument("--curves", type=Path, default=CURVES, help="recorded learning curves")
+    parser.add_argument("--record", type=Path, help="train the whole grid anew, and write its curves here")
+    parser.add_argument("--training-seeds", type=int, nargs="+", default=[1], help="to record")
+    parser.add_argument("--replays", type=int, default=500, help="orders of the jobs")
+    parser.add_argument("--workers", type=int, default=1, help="jobs that run at the same time, equally fast")
+    parser.add_argument("--prune-from", type=float, default=shipped["prune_from"])
+    parser.add_argument("--reduction", type=int, default=shipped["reduction"])
+    return parser.parse_args(list(words))
+
+
+def grids(recorded: Mapping[str, Any]) -> dict[str, Grid]:
+    """The recorded grids, one for each training seed."""
+    steps = recorded["steps"]
+    return {
+        seed: Grid(
+            parts=tuple(round(PARTS * step / steps[-1]) for step in steps),
+            curves=tuple(tuple(job["curve"]) for job in jobs),
+            tested=tuple(job["test"] for job in jobs),
+        )
+        for seed, jobs in recorded["grids"].items()
+    }
+
+
+def outcomes(grid: Grid, settings: Mapping[str, Any], options: argparse.Namespace) -> list[Outcome]:
+    """Replay the sweep in many orders."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return [
+        replay(grid, settings, random.Random(seed), workers=options.workers)  # noqa: S311 - no secret
+        for seed in range(options.replays)
+    ]
+
+
+def replay(grid: Grid, settings: Mapping[str, Any], chance: random.Random, *, workers: int = 1) -> Outcome:
+    """Run the jobs in a random order against a pruner; those that run at once report in turn."""
+    study = optuna.create_study(direction="maximize", pruner=pruner_of("asha", settings))
+    waiting = chance.sample(range(len(grid.curves)), len(grid.curves))
+    running: list[tuple[int, Trial, int]] = []
+    finished, validations = list[int](), 0
+    while waiting or running:
+        while waiting and len(running) < workers:
+            running.append((waiting.pop(0), study.ask(), 0))
+        job, trial, place = running.pop(0)
+        validations += 1
+        last = place == len(grid.parts) - 1
+        if last:
+            study.tell(trial, grid.curves[job][place])
+            finished.append(job)
+        elif out(trial, grid.curves[job][place], grid.parts[place]):
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            running.append((job, trial, place + 1))
+    return outcome(grid, finished, validations / (len(grid.curves) * len(grid.parts)))
+
+
+def out(trial: Trial, value: float, part: int) -> bool:
+    """Report a validation; whether the trial is to end."""
+    trial.report(value, part)
+    return trial.should_prune()
+
+
+def unpruned(grid: Grid, share: float, *, draws: int = 500) -> list[Outcome]:
+    """Train whole jobs, drawn at random, for as many steps."""
+    count = max(1, round(share * len(grid.curves)))
+    drawn = (random.Random(seed).sample(range(len(grid.curves)), count) for seed in range(draws))  # noqa: S311
+    return [outcome(grid, jobs, count / len(grid.curves)) for jobs in drawn]
+
+
+def outcome(grid: Grid, finished: Sequence[int], share: float) -> Outcome:
+    """Choose the best of the finished jobs, and compare it with the best of all."""
+    choice, best = max(finished, key=lambda job: grid.curves[job][-1]), grid.best
+    return Outcome(
+        gap=100 * (grid.curves[best][-1] - grid.curves[choice][-1]),
+        tested=100 * (grid.tested[best] - grid.tested[choice]),
+        share=share,
+    )
+
+
+def table(pooled: Sequence[Outcome], whole: Sequence[Outcome]) -> list[list[str]]:
+    """The distributions as lines of the table."""
+    lines = {
+        "gap, validation, points": [one.gap for one in pooled],
+        "gap, test, points": [one.tested for one in pooled],
+        "share of the steps, %": [100 * one.share for one in pooled],
+        "random jobs, as many steps: gap, validation": [one.gap for one in whole],
+    }
+    return [
+        [name, f"{fmean(column):.3f}", *(f"{quantile(column, share):.2f}" for share in QUANTILES)]
+        for name, column in lines.items()
+    ]
+
+
+def quantile(column: Sequence[float], share: float) -> float:
+    """The value below which a share of the column lies."""
+    return sorted(column)[round(share * (len(column) - 1))]
+
+
+def histogram(gaps: Sequence[float]) -> list[list[str]]:
+    """How many replays ended how far from the best."""
+    exact = sum(gap == 0 for gap in gaps)
+    counts = {"0": exact}
+    for low, high in zip(BINS, (*BINS[1:], float("inf")), strict=True):
+        name = f"over {low:g}, to {high:g}" if high < float("inf") else f"over {low:g}"
+        counts[name] = sum(low < gap <= high for gap in gaps)
+    most = max(counts.values())
+    return [[name, str(count), "█" * round(BAR * count / most)] for name, count in counts.items()]
