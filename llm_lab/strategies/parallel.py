@@ -13,7 +13,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.optim import Optimizer
 
 from llm_lab.strategies.checkpointing import checkpoint_activations
-from llm_lab.strategies.stream import Entry
+from llm_lab.strategies.stream import Entry, own_tensors
 
 
 class Parallel(ABC):
@@ -58,8 +58,10 @@ class Parallel(ABC):
         return False
 
     def entries(self, model: nn.Module) -> list[Entry]:
-        """The tensors of a model in parts, each to be gathered by all ranks; of others none."""
-        return []
+        """The whole tensors of a model, each fetched by all ranks where the model lies in parts."""
+        return [
+            Entry(name, tensor.shape, tensor.dtype, tensor.detach) for name, _, tensor in own_tensors(model)
+        ]
 
     def facts(self) -> dict[str, Any]:
         """Figures of the run that only the strategy knows, for ``metrics.json``: bytes sent per step, say."""

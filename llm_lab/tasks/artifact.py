@@ -18,6 +18,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import RunError
 from llm_lab.models import wrapper
+from llm_lab.strategies.auto import Auto
 from llm_lab.strategies.parallel import Parallel
 from llm_lab.strategies.stream import Entry, write_stream
 
@@ -60,22 +61,19 @@ def write_artifact(
     plain = wrapper.merge(wrappers, twin)
     if not isinstance(plain, PreTrainedModel):
         raise RunError(f"{folder}: a {type(plain).__name__} is left after merging, no model of transformers")
-    entries = parallel.entries(plain) if parallel is not None and in_parts else None
+    entries = (parallel or Auto()).entries(plain)
     if rank == 0:
-        _write(folder, plain, spec, task, entries)
-    elif entries is not None:
+        _write(folder, plain, entries, spec, task)
+    else:
         write_stream(entries, None)
 
 
-def _write(
-    folder: Path, plain: PreTrainedModel, spec: DataSpec, task: str, entries: Sequence[Entry] | None
-) -> None:
+def _write(folder: Path, plain: PreTrainedModel, entries: Sequence[Entry], spec: DataSpec, task: str) -> None:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    plain.save_pretrained(temporary, state_dict=None if entries is None else {})
-    if entries is not None:
-        write_stream(entries, temporary / SAFE_WEIGHTS_NAME)
+    write_stream(entries, temporary / SAFE_WEIGHTS_NAME)
+    _save_config(plain, entries, temporary)
     tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
     tokenizer.model_max_length = limit(spec)
     tokenizer.save_pretrained(temporary)
@@ -83,6 +81,16 @@ def _write(
     (temporary / FACTS).write_text(text + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
+
+
+def _save_config(plain: PreTrainedModel, entries: Sequence[Entry], folder: Path) -> None:
+    """What ``save_pretrained`` writes beside the weights; that one imports DeepSpeed wherever it is installed."""
+    dtype = next(entry.dtype for entry in entries if entry.dtype.is_floating_point)
+    plain.config.dtype = str(dtype).removeprefix("torch.")
+    plain.config.architectures = [type(plain).__name__]
+    plain.config.save_pretrained(folder)
+    if plain.can_generate():
+        plain.generation_config.save_pretrained(folder)
 
 
 def limit(spec: DataSpec) -> int:
