@@ -94,9 +94,9 @@ def _classifier_forward(kind: Any) -> Forward:
 
 
 def _may_skip(model: Any, last: Any, kwargs: dict[str, Any]) -> bool:
-    """Whether nobody sees the other tokens: not asked for, no hooks on the way, nothing recomputed."""
+    """Whether nobody sees the other tokens: not asked for, no hooks on the way."""
     names = ("output_hidden_states", "output_attentions")
     asked = any(kwargs.get(name, getattr(model.config, name, False)) for name in names)
     way = (model.base_model, model.base_model.encoder, last)
     watched = any(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks for part in way)  # noqa: SLF001
-    return not asked and not watched and knows_layer(last) and not last.gradient_checkpointing
+    return not asked and not watched and knows_layer(last)

@@ -77,12 +77,11 @@ def layer_forward(
             **kwargs,
         )
     bias = None if attention_mask is None else _additive(attention_mask)
-    if getattr(layer, FIRST_TOKEN_ONLY, False):
-        return _first_token(layer, hidden_states, bias)
+    compute = _first_token if getattr(layer, FIRST_TOKEN_ONLY, False) else _all_tokens
     if layer.gradient_checkpointing and layer.training:
         again = layer._gradient_checkpointing_func  # noqa: SLF001 - as the forward does that this one replaces
-        return again(partial(_all_tokens, layer), hidden_states, bias)
-    return _all_tokens(layer, hidden_states, bias)
+        return again(partial(compute, layer), hidden_states, bias)
+    return compute(layer, hidden_states, bias)
 
 
 def _takes(layer: Any, states: Tensor, mask: Tensor | None) -> bool:
