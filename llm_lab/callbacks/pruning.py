@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
 
 from llm_lab.errors import Pruned
 
@@ -35,7 +36,7 @@ class Pruning(Callback):
         Raises:
             Pruned: the trial is not worth going on.
         """
-        if trainer.sanity_checking or not trainer.training:
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         part = round(PARTS * trainer.global_step / trainer.estimated_stepping_batches)
         stop = trainer.is_global_zero and 0 < part < PARTS and self._should_stop(trainer, part)

@@ -1,7 +1,7 @@
 """Sweeps in processes that can be killed: everything is imported once, each command is a fork.
 
-Reads one JSON object a line, ``{"cwd": ..., "words": [...], "kill_after": seconds or null}``, and answers each with the exit
-code (minus the signal where the process was killed) and the seconds it took.
+Reads one JSON object a line, ``{"cwd": ..., "words": [...], "kill_after": seconds or null}``, and answers each
+with the exit code (minus the signal where the process was killed) and the seconds it took.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def serve() -> None:
 
     Plugins.instance()
     for line in sys.stdin:
-        print(json.dumps(issue(**json.loads(line))), flush=True)
+        sys.stdout.write(json.dumps(issue(**json.loads(line))) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
