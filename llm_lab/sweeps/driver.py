@@ -163,6 +163,7 @@ def open_sweep(context: Context, sweep: Sweep) -> Iterator[Driver]:
 
     Raises:
         RunError: another process is running this sweep, or jobs have failed.
+        Interrupted: Ctrl-C; the same command goes on.
     """
     driver = Driver(context, sweep)
     driver.directory.mkdir(parents=True, exist_ok=True)
@@ -176,8 +177,10 @@ def open_sweep(context: Context, sweep: Sweep) -> Iterator[Driver]:
             _finish(driver)
     except Timeout:
         raise RunError(f"{driver.directory}: another process is running this sweep") from None
-    except BaseException:
+    except BaseException as error:
         context.hydra.callbacks.on_multirun_end(config=context.config, config_name=None)
+        if isinstance(error, Interrupted | KeyboardInterrupt):
+            raise Interrupted("interrupted; the same command goes on") from None
         raise
 
 
