@@ -97,4 +97,4 @@ def value_text(value: Any) -> str:
         return formats.MISSING
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else formats.clean(str(value))
