@@ -1,7 +1,9 @@
-"""The resolvers that our own configs use: `${run_hash:}`, `${sweep_hash:}` and `${run_name:}`."""
+"""The resolvers that our own configs use: `${run_hash:}`, `${sweep_hash:}`, `${run_name:}` and `${run_start:}`."""
 
 from __future__ import annotations
 
+import os
+from datetime import datetime
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,6 +17,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("run_hash", _run_hash, replace=True)
     OmegaConf.register_new_resolver("sweep_hash", _sweep_hash, replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+    OmegaConf.register_new_resolver("run_start", _run_start, replace=True, use_cache=True)
 
 
 def _run_hash(*, _root_: DictConfig) -> str:
@@ -45,6 +48,14 @@ def _run_name(*, _root_: DictConfig) -> str:
     if choice is None:
         return UNNAMED
     return choice if isinstance(choice, str) else "+".join(choice)
+
+
+def _run_start() -> str:
+    """The moment; in a Slurm batch script the job, whose number a requeued one keeps: it finds its run again."""
+    job, step = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_STEP_ID")
+    if job is None or os.environ.get("ENVIRONMENT") != "BATCH":  # which sbatch sets, and no shell
+        return datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    return f"slurm-{job}" if step is None else f"slurm-{job}.{step}"
 
 
 def _hydra(root: DictConfig) -> Any:

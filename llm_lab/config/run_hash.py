@@ -21,7 +21,7 @@ MACHINE = {
     "callbacks": ("progress", "interrupt"),
 }
 # What these resolve to belongs to the machine or the moment, so their text stands in the hash.
-_VOLATILE = re.compile(r"\$\{(oc\.env|paths\.|hydra[.:]|now:|run_hash:|sweep_hash:|env:)")
+_VOLATILE = re.compile(r"\$\{(oc\.env|paths\.|hydra[.:]|now:|run_hash:|sweep_hash:|run_start:|env:)")
 
 
 def run_hash(config: DictConfig) -> str:

@@ -69,3 +69,16 @@ def test_a_sweep_is_called_after_its_words() -> None:
 def test_words_that_compose_nothing_have_no_hash(tree: Path) -> None:
     with pytest.raises(FaultsError, match="minilm"):
         run_hash_of(["model=minilmm"])
+
+
+def test_a_requeued_slurm_job_finds_its_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def directory() -> str:
+        return str(compose([]).config.hydra.run.dir)
+
+    assert re.search(r"/adhoc/\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-[0-9a-f]{12}$", directory())
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    assert "slurm" not in directory(), "a shell of salloc may start many runs"
+    monkeypatch.setenv("ENVIRONMENT", "BATCH")
+    assert re.search(r"/adhoc/slurm-17-[0-9a-f]{12}$", directory())
+    monkeypatch.setenv("SLURM_STEP_ID", "2")
+    assert re.search(r"/adhoc/slurm-17\.2-[0-9a-f]{12}$", directory())
