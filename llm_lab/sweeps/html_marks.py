@@ -62,6 +62,7 @@ class Marks:
 
     def finish(self, svg: str) -> Markup:
         """Give the marks of a drawn plot their titles, and the numbers by which they are found."""
+        svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
         return Markup(re.sub(r'<g id="[\w-]*?\bjob-(\d+)">', self._tag, svg))  # noqa: S704 - drawn by us, titles escaped
 
     def _tag(self, found: re.Match[str]) -> str:
