@@ -19,6 +19,7 @@ from llm_lab.tracking import plots
 from llm_lab.tracking.formats import one_line
 
 MOST_AXES = 10
+MANY = 8  # values from which on lines part by themselves
 SPREAD = 0.032  # lines through one value part by so much, so that none hides another
 BEND = 0.42
 
@@ -53,17 +54,27 @@ def _draw(table: Table, marks: Marks, keys: Sequence[str], shown: Sequence[Row])
     for place, (name, axis) in enumerate(zip((*keys, *table.names), (*scales, *ends), strict=True)):
         flipped = place >= len(keys) and not goals[place - len(keys)]
         _axis(axes, place, name, axis, flipped=flipped, goal=place >= len(keys))
-    offsets = np.linspace(-SPREAD, SPREAD, len(shown)) if len(shown) > 1 else [0.0]
-    for row, offset in reversed(list(zip(shown, offsets, strict=True))):
-        places = [
-            axis.place(row.values.get(key)) + float(offset) for key, axis in zip(keys, scales, strict=True)
-        ]
+    columns = [
+        [axis.place(row.values.get(key)) for row in shown] for key, axis in zip(keys, scales, strict=True)
+    ]
+    spread = [_spread(column) for column in columns]
+    for number, row in reversed(list(enumerate(shown))):
+        places = [column[number] for column in spread]
         places += [
             _up(axis.place(value), maximize)
             for axis, value, maximize in zip(ends, row.figures, goals, strict=True)
         ]
         axes.add_patch(_line(places, row, marks))
     return plots.to_svg(figure, "parallel")
+
+
+def _spread(column: Sequence[float]) -> list[float]:
+    """Part the lines of jobs that share one of a few values."""
+    distinct = len(set(column))
+    if distinct == len(column) or distinct > MANY:
+        return list(column)
+    offsets = np.linspace(-SPREAD, SPREAD, len(column))
+    return [place + float(offset) for place, offset in zip(column, offsets, strict=True)]
 
 
 def _up(place: float, maximize: bool) -> float:  # noqa: FBT001 - which way is up

@@ -21,6 +21,7 @@ from llm_lab.tracking.formats import one_line
 Curves = Mapping[str, Sequence[plots.Point]]  # of each job, by its directory
 MOST_POINTS = 60  # of a curve, where there are many
 MOST_SLICES, SLICES_A_ROW, MOST_SEEDS = 8, 4, 24
+ROOM = 0.2  # of an axis, for a label
 FADED = {PRUNED: (plots.SOFT, (0, (3, 2))), FAILED: (plots.FOURTH, (0, (1, 1.5)))}
 
 
@@ -62,7 +63,7 @@ def slices(marks: Marks, keys: Sequence[str]) -> Markup:
 def _slices(marks: Marks, keys: Sequence[str], rows: Sequence[Row]) -> str:
     columns = min(SLICES_A_ROW, len(keys))
     lines = -(-len(keys) // columns)
-    figure = Figure(figsize=(min(10.1, 3.4 * columns), 2.7 * lines), layout="constrained")
+    figure = Figure(figsize=(10.1 if columns > 1 else 5.0, 2.7 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, sharey=True, squeeze=False).flatten()
     values = [row.figures[0] for row in rows]
     for axes, key in zip(panels, keys, strict=False):
@@ -71,18 +72,28 @@ def _slices(marks: Marks, keys: Sequence[str], rows: Sequence[Row]) -> str:
         for row, x, y in reversed(list(zip(rows, places, values, strict=True))):
             marks.dot(axes, row, x, y, size=5.5)
         distinct = sorted(set(places))
-        if 1 < len(distinct) <= FEW < 2 * len(rows):
+        if 1 < len(distinct) <= FEW and len(rows) >= 2 * len(distinct):
             means = [
                 np.mean([y for x, y in zip(places, values, strict=True) if x == place]) for place in distinct
             ]
             axes.plot(distinct, means, color=plots.SOFT, linewidth=1.3, linestyle=(0, (4, 3)), zorder=1)
         axes.set(title=one_line(key, 30), xlim=(-0.12, 1.12))
-        axes.set_xticks([tick for tick, _ in axis.ticks], [label for _, label in axis.ticks], fontsize=8)
+        ticks = _apart(axis.ticks)
+        axes.set_xticks([tick for tick, _ in ticks], [label for _, label in ticks], fontsize=8)
         _limit(axes, values, marks.table.directions[0])
     for axes in panels[len(keys) :]:
         axes.set_visible(False)
     panels[0].set_ylabel(plots.metric_label(marks.table.names[0]))
     return plots.to_svg(figure, "slices")
+
+
+def _apart(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Leave out ticks whose labels would touch."""
+    kept: list[tuple[float, str]] = []
+    for tick in sorted(ticks):
+        if not kept or tick[0] - kept[-1][0] >= ROOM:
+            kept.append(tick)
+    return kept
 
 
 def against(
@@ -144,7 +155,7 @@ def progress(marks: Marks) -> Markup:
 
 @plots.styled
 def _progress(marks: Marks, rows: Sequence[Row]) -> str:
-    figure, axes = plots.new_figure(5.0, 3.5)
+    figure, axes = plots.new_figure(10.1, 3.0)
     values = np.asarray([row.figures[0] for row in rows])
     best = np.maximum if marks.table.directions[0] == "maximize" else np.minimum
     numbers = [row.number + 1 for row in rows]

@@ -16,7 +16,7 @@ FEW = 6  # values up to which each is a tick
 CLOSE = 0.045  # share of the axis below which two ticks would touch
 LABEL = 14  # characters of a tick
 WIDE = 20  # ratio from which on numbers stand by their powers
-FAR = 3.0  # interquartile ranges beyond which a figure is an outlier
+FAR, ENOUGH = 5.0, 8  # interquartile ranges beyond which a figure is an outlier; figures that can tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,8 @@ def numbers(column: Sequence[float], *, low: float | None = None, high: float | 
 
 def figures(column: Sequence[float], *, maximize: bool) -> Scale:
     """Make the axis of what jobs are compared by: diverged ones do not press the others together."""
+    if len(column) < ENOUGH:
+        return numbers(column)
     ordered = sorted(column)
     first, third = (ordered[round(share * (len(ordered) - 1))] for share in (0.25, 0.75))
     far = FAR * (third - first)
