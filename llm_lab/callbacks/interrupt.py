@@ -24,11 +24,12 @@ log = logging.getLogger(__name__)
 class GracefulStop(Callback):
     """On Ctrl-C, SIGTERM or SIGUSR1 finish the step, save a checkpoint and stop.
 
-    SIGTERM and SIGUSR1 are what Slurm and clouds send before they take a machine away. A second Ctrl-C stops
-    at once. A signal that reaches one rank stops all of them.
+    SIGUSR1 is Slurm's usual notice that the time is over (`sbatch --signal`): the job asks to be run again. SIGTERM
+    comes with `scancel`, after which it must not, and with Slurm's own preemption, which requeues by itself. A
+    second Ctrl-C stops at once. A signal that reaches one rank stops all of them.
 
     Args:
-        requeue: put a preempted Slurm job back into the queue; its resumed run goes on from the checkpoint.
+        requeue: on SIGUSR1 put a Slurm job back into the queue; its resumed run goes on from the checkpoint.
     """
 
     def __init__(self, *, requeue: bool = False) -> None:
@@ -46,7 +47,8 @@ class GracefulStop(Callback):
         if self.requested is None:
             again = "; press Ctrl-C again to stop without saving" if signum == signal.SIGINT else ""
             sys.stderr.write(f"\nstopping after this batch{again}\n")
-        self.requested = signum
+        if self.requested != signal.SIGUSR1:
+            self.requested = signum
         if signum == signal.SIGINT:
             signal.signal(signum, self._previous[signum])
 
@@ -63,7 +65,8 @@ class GracefulStop(Callback):
         if trainer.strategy.reduce_boolean_decision(self.requested is not None, all=False):
             path = Path(trainer.default_root_dir) / FOLDER / f"step-{trainer.global_step}.ckpt"
             trainer.save_checkpoint(path)
-            if self.requeue and self.requested != signal.SIGINT and trainer.is_global_zero:
+            again = trainer.strategy.reduce_boolean_decision(self.requested == signal.SIGUSR1, all=False)
+            if self.requeue and again and trainer.is_global_zero:
                 _requeue()
             raise Interrupted
 
