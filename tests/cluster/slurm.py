@@ -32,7 +32,7 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CryptoType=crypto/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=4
+AuthInfo=socket={folder}/munge.socket,cred_expire=6
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -93,19 +93,20 @@ def start(folder: Path) -> dict[str, str]:
 
 def stop(folder: Path) -> None:
     """End all jobs, wait until they are gone, and end the daemons that were started with this folder."""
-    environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
+    environment = {"SLURM_CONF": str(folder / CONF)}
     if (folder / "slurmctld.started").exists():
         scancel(environment)
         scancel(environment, "--signal=KILL", "--full")
+        with suppress(TimeoutError, subprocess.TimeoutExpired):
+            until(lambda: not _told(environment, "squeue", "--noheader"), 40, "jobs are left")
     for name in reversed(DAEMONS):
         _end(folder / f"{name}.started")
 
 
 def scancel(environment: dict[str, str], *words: str) -> None:
     """Cancel or signal every job of this user; on a cluster that does not answer, nothing."""
-    command = ("scancel", *words, "--user", getpass.getuser())
     with suppress(subprocess.TimeoutExpired):
-        subprocess.run(command, env=environment, capture_output=True, timeout=20, check=False)
+        _told(environment, "scancel", *words, "--user", getpass.getuser())
 
 
 def _start_all(folder: Path, host: str) -> None:
@@ -148,11 +149,14 @@ def _end(started: Path) -> None:
 
 def _idle(environment: dict[str, str]) -> bool:
     """Whether the node takes jobs."""
-    command = ("sinfo", "--noheader", "--format=%t")
-    told = subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, timeout=30, check=False
-    )
-    return told.stdout.strip() == "idle"
+    return _told(environment, "sinfo", "--noheader", "--format=%t") == "idle"
+
+
+def _told(environment: dict[str, str], *command: str) -> str:
+    """What a command prints; nothing where the controller does not answer."""
+    environment = os.environ | environment
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout.strip()
 
 
 def _program(name: str) -> str | None:

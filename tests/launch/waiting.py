@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import psutil
 
@@ -28,4 +29,14 @@ def running(mark: str) -> list[psutil.Process]:
         words: Iterable[str] = (process.info["environ"] or {}).values()
         if process.info["status"] != psutil.STATUS_ZOMBIE and mark in words:
             found.append(process)
+    return found
+
+
+def listening(mark: str) -> set[str]:
+    """Addresses at which processes with `mark` in their environment listen."""
+    found = set()
+    for process in running(mark):
+        with suppress(psutil.NoSuchProcess):
+            connections = process.net_connections("tcp")
+            found |= {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
     return found
