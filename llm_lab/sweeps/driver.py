@@ -20,7 +20,7 @@ from llm_lab.modes.run import read_state
 from llm_lab.sweeps.context import Context
 from llm_lab.sweeps.failures import KILLED, describe_death, is_held, record
 from llm_lab.sweeps.jobs import STOP, outcome, say
-from llm_lab.sweeps.launchers import shared_cores
+from llm_lab.sweeps.launchers import environment
 from llm_lab.sweeps.record import DONE, FILE, Job, Sweep, state_of
 
 SEED = "seed"
@@ -116,7 +116,7 @@ class Driver:
                 task_function=self.context.task,
                 config=self.context.config,
             )
-        with shared_cores(self.hydra.launcher, len(jobs)) as together:
+        with environment(self.hydra.launcher, len(jobs)) as together:
             size = at_once or (
                 together if "LocalLauncher" in str(self.hydra.launcher._target_) else len(jobs)
             )

@@ -18,6 +18,10 @@ PACKAGES = {  # a part of the launcher's target -> what must be installed
     "hydra_ray_launcher": "hydra-ray-launcher",
 }
 PROGRAMS = {"submitit_launcher.SlurmLauncher": ("sbatch", "srun")}
+RAY = {  # read when ray is imported: a cluster that Ray starts by itself listens on loopback, and tells nobody
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 SIDE_BY_SIDE = ("joblib_launcher", "submitit_launcher.LocalLauncher", "ray_launcher")  # on this machine
 
 
@@ -42,17 +46,19 @@ def width(launcher: Mapping[str, Any], jobs: int) -> int:
 
 
 @contextmanager
-def shared_cores(launcher: Mapping[str, Any], jobs: int) -> Iterator[int]:
-    """Give each of the jobs that run side by side its share of the cores, through its environment.
+def environment(launcher: Mapping[str, Any], jobs: int) -> Iterator[int]:
+    """Give each of the jobs that run side by side its share of the cores, and a Ray of ours to this machine alone.
 
-    ``OMP_NUM_THREADS`` of the user's own has the last word. Yields the number of jobs at a time.
+    What the user has set has the last word. Yields the number of jobs at a time.
     """
     together = width(launcher, jobs)
-    if together == 1 or THREADS in os.environ:
-        yield together
-        return
-    os.environ[THREADS] = str(max(1, cores() // together))
+    wanted = {THREADS: str(max(1, cores() // together))} if together > 1 else {}
+    if "ray_launcher" in str(launcher.get("_target_")):
+        wanted |= RAY
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
     try:
         yield together
     finally:
-        del os.environ[THREADS]
+        for name in added:
+            os.environ.pop(name, None)
