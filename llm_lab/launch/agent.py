@@ -79,7 +79,7 @@ class Agent:
             min_nodes=self.nodes,
             max_nodes=self.nodes,
             nproc_per_node=self.ranks,
-            run_id=self.directory.name,
+            run_id="llm_lab",  # the same on all nodes, whatever the directory is called there
             rdzv_backend=backend,
             rdzv_endpoint=endpoint,
             rdzv_configs={"timeout": round(self.options.timeout), **more},
