@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -18,6 +19,7 @@ from llm_lab.config.fault import Fault
 from llm_lab.config.loader import open_loader
 from llm_lab.config.run_hash import run_hash
 from llm_lab.config.search_path import conf_root, layers
+from llm_lab.config.words import OUTSIDE
 
 JOBS_CHECKED = 32  # up to so many jobs each is composed and checked; beyond, each value of each word once
 
@@ -43,6 +45,7 @@ def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan
         return Plan(jobs=[first], overrides=first.overrides)
     root = places.get("root") or conf_root()
     loader = open_loader(root, layers(root=root, cwd=places.get("cwd")), config_dir=places.get("config_dir"))
+    words = [*words, *_sweeper(words, root, places)]
     overrides, faults = _parsed(words, OverridesParser.create(config_loader=loader))
     base = compose([str(item.input_line) for item in overrides if not item.is_sweep_override()], **places)
     from_file = OmegaConf.select(base.config, "hydra.sweeper.params") or {}
@@ -57,6 +60,20 @@ def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan
     several = [item for item in [*swept, *overrides] if item.is_sweep_override()]
     words = _for_hydra(overrides, jobs)
     return Plan(jobs=jobs, overrides=words, multirun=True, faults=faults, swept=several)
+
+
+def _sweeper(words: Sequence[str], root: Path, places: dict[str, Any]) -> list[str]:
+    """Our grid in the place of Hydra's own sweeper, where nobody chose one.
+
+    Not in the root config, whose choices under `hydra/` no experiment could override.
+    """
+    group, ours = "hydra/sweeper", "grid"
+    if not (root / f"{group}/{ours}.yaml").is_file() or any(word.startswith(f"{group}=") for word in words):
+        return []
+    chosen = [word for word in words if word.lstrip("+").partition("=")[0] in OUTSIDE]
+    config = compose(chosen, **places).config
+    choices: Any = OmegaConf.select(config, "hydra.runtime.choices") or {}
+    return [f"{group}={ours}"] if choices.get(group, "basic") == "basic" else []
 
 
 def _one_directory(jobs: Sequence[Composed]) -> Iterator[Fault]:
