@@ -39,6 +39,7 @@ def configure(config: Any, *, spec: DataSpec, pooling: Pooling, dropout: float |
 def _set_dropout(config: Any, rate: float) -> None:
     for field in _dropouts(config.to_dict()):
         setattr(config, field, rate)
+    config.classifier_dropout = rate  # of the pooling head, where the architecture has no such field
     if isinstance(config, PooledConfig):
         config.backbone |= dict.fromkeys(_dropouts(config.backbone), rate)
 

@@ -163,7 +163,7 @@ def first_token_attention(
     scores = torch.bmm(probes, states.transpose(1, 2)) + constant
     if bias is not None:
         scores = scores + bias[:, :, 0]
-    weights = dropout(torch.softmax(scores, dim=-1), p)
+    weights = dropout(torch.softmax(scores, dim=-1).to(states.dtype), p)  # the bias is single precision
     means = torch.bmm(weights, states).transpose(0, 1)  # [H, B, W]
     context = torch.bmm(means, value.view(*by_head, width).transpose(1, 2)).transpose(0, 1)  # [B, H, D]
     return (context + weights.sum(-1, keepdim=True) * value_bias.view(1, *by_head)).flatten(1)
