@@ -69,6 +69,7 @@ class Outcome:
 def main(words: Sequence[str] = ()) -> None:
     """Replay, print the distribution, write the JSON."""
     options = parse(words)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     if options.record:
         from llm_lab.bench.asha_record import record
 
@@ -121,7 +122,6 @@ def grids(recorded: Mapping[str, Any]) -> dict[str, Grid]:
 
 def outcomes(grid: Grid, settings: Mapping[str, Any], options: argparse.Namespace) -> list[Outcome]:
     """Replay the sweep in many orders."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return [
         replay(grid, settings, random.Random(seed), workers=options.workers)  # noqa: S311 - no secret
         for seed in range(options.replays)
