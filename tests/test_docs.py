@@ -163,7 +163,7 @@ def test_the_pack_of_ten_lines_trains_and_its_model_serves(
 
 @pytest.mark.parametrize("page", PAGES)
 def test_programs_and_targets_are_there(page: str) -> None:
-    targets = re.findall(r"^(\w+):.*##", read("Makefile"), re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):.*##", read("Makefile"), re.MULTILINE)
     for line in shell_lines(page):
         if line.startswith("make "):
             assert line.split()[1] in targets, line
