@@ -6,11 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import torch
+from omegaconf import OmegaConf
 
 from llm_lab.baselines.baseline import Baseline, Row, Scores, targets
 from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec, Split
 from llm_lab.tasks.metrics import build_metrics
+
+KEPT = 16  # measurements that are remembered in a process
+_measured: dict[str, dict[str, float]] = {}
 
 
 class Source(Protocol):
@@ -30,6 +34,8 @@ def evaluate_baselines(
 ) -> dict[str, float]:
     """Fit every baseline on the training rows and measure it on another split.
 
+    What was measured in this process, on the same data, is not measured again: the jobs of a sweep share it.
+
     Args:
         baselines: node of a `Baseline` by name.
         data: gives raw rows.
@@ -40,6 +46,21 @@ def evaluate_baselines(
     Returns:
         ``baseline/NAME/METRIC`` -> value.
     """
+    key = repr((spec.fingerprint, _plain(baselines), _plain(metrics), split))
+    if key not in _measured:
+        while len(_measured) >= KEPT:
+            _measured.pop(next(iter(_measured)))
+        _measured[key] = _evaluate(baselines, data, spec, metrics, split)
+    return dict(_measured[key])
+
+
+def _plain(node: Mapping[str, Any]) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else dict(node)
+
+
+def _evaluate(
+    baselines: Mapping[str, Any], data: Source, spec: DataSpec, metrics: Mapping[str, Any], split: Split
+) -> dict[str, float]:
     truth = torch.from_numpy(targets((row["label"] for row in data.rows(split)), spec))
     values: dict[str, float] = {}
     for name, baseline in build_all(baselines, expected=Baseline, key="baseline").items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -17,7 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 NOT_INPUTS = frozenset({"labels", "index", "step_targets"})
 Shape = tuple[tuple[str, tuple[int, ...], str], ...]  # (name, size, dtype) of each input of a batch
+KEPT = 1024  # counts that are remembered in a process
 log = logging.getLogger(__name__)
+_counted: dict[tuple[str, Shape, bool], int] = {}
 
 
 def shape_of(batch: Mapping[str, Any]) -> Shape:
@@ -61,16 +64,30 @@ def count(model: nn.Module, shapes: Mapping[Shape, int], *, train: bool) -> int 
     """
     try:
         with FakeTensorMode(), sdpa_kernel(SDPBackend.MATH):  # the fused kernels of some devices go uncounted
-            copied = without_weights(model).train(train)
+            copied, structure = without_weights(model).train(train), _structure(model)
 
             def operations(shape: Shape) -> int:
-                return _count_one(copied, shape, train=train)
+                key = (structure, shape, train)
+                if key not in _counted:
+                    if len(_counted) >= KEPT:
+                        _counted.clear()
+                    _counted[key] = _count_one(copied, shape, train=train)
+                return _counted[key]
 
             fitted = _fit(shapes, operations) or operations
             return round(sum(fitted(shape) * times for shape, times in shapes.items()))
     except Exception as error:  # noqa: BLE001 - any failure means the same: not countable without data
         log.debug("FLOPs cannot be counted: %s", error)
         return None
+
+
+def _structure(model: nn.Module) -> str:
+    """What the operations follow from, so that the jobs of a sweep count once: all but weights and dropout."""
+    settings: Any = getattr(model, "config", None)
+    known = settings.to_dict() if hasattr(settings, "to_dict") else {}
+    kept = sorted((key, str(value)) for key, value in known.items() if "drop" not in key)
+    sizes = [(tuple(item.shape), item.requires_grad) for item in model.parameters()]
+    return f"{re.sub(r'p=[0-9.e-]+', '', repr(model))} {kept} {sizes}"
 
 
 def _fit(shapes: Collection[Shape], operations: Callable[[Shape], int]) -> Callable[[Shape], float] | None:

@@ -17,7 +17,7 @@ from llm_lab.tracking import cost, flops
 from llm_lab.tracking.clock import Clock
 from llm_lab.tracking.energy import EnergyMeter
 from llm_lab.tracking.files import write_json
-from llm_lab.tracking.peak import matrix_peak
+from llm_lab.tracking.peak import known_peak
 
 SAMPLE_SECONDS = 20.0  # between two readings of the energy counters, and two notes to disk
 
@@ -77,7 +77,7 @@ class Ledger(Callback):
         model = getattr(self._module, "model", None)
         with self.clock.phase("report"):
             work = cost.operations(model, self.shapes) if isinstance(model, nn.Module) else (None, None)
-            peak = matrix_peak(cost.dtype_of(self._precision), device=self._device)
+            peak = known_peak(cost.dtype_of(self._precision), device=self._device)
         return {
             **cost.time_figures(self.clock.seconds(), self.counts, self.train_seconds),
             **cost.work_figures(*work, self.train_seconds, peak * self._ranks),

@@ -84,7 +84,7 @@ def test_counting_leaves_the_model_alone() -> None:
 
 
 def test_run_is_counted(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "matrix_peak", lambda *_, **__: 1e9)
+    monkeypatch.setattr(ledger, "known_peak", lambda *_, **__: 1e9)
     book = Ledger(price_per_hour=3600, currency="EUR", watts_per_core=2)
     fit(book, epochs=2)
     figures = book.figures()
