@@ -10,6 +10,8 @@ BENCHES = {
     "overhead": "what a step costs beside the arithmetic: ours, a bare loop, each callback",
     "startup": "list, --help and check against a bare Hydra application",
     "asha": "early stopping of sweeps, replayed on recorded learning curves",
+    "sharding": "memory per rank and time of a step: DDP, ZeRO 1 to 3, FSDP2, beside the formula",
+    "scaling": "two processes against one, the same work",
     "memory": "memory against the size of the table",
 }
 
