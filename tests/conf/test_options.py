@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 
 from tests.conftest import ROOT, Result
 
-GROUPS = ("optimizer", "scheduler", "logger", "strategy", "baseline", "mode", "trainer")
+GROUPS = ("optimizer", "scheduler", "logger", "baseline", "mode", "trainer")
 CHOICES = [
     f"{group}={path.stem}" for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))
 ]
 CHOICES += [
+    "strategy=auto",
     "callbacks=default",
     "callbacks=[default,ema]",
     "callbacks=[default,swa]",
@@ -31,6 +33,24 @@ def test_a_choice_trains(choice: str, toy: Path, lab: Callable[..., Result]) -> 
     assert (toy / "run" / "model" / "config.json").is_file()
 
 
+def test_every_strategy_is_trained_over_ranks() -> None:
+    """Those for several ranks train in pairs, see `tests.strategies`."""
+    tests = "".join(path.read_text() for path in (ROOT / "tests" / "strategies").glob("test_*.py"))
+    names = {path.stem for path in (ROOT / "conf" / "strategy").glob("*.yaml")} - {"auto"}
+    assert {name for name in names if not re.search(rf'strategy={name}["\\s]', tests)} == set()
+
+
 def test_no_group_is_forgotten() -> None:
-    elsewhere = {"callbacks", "data", "model", "task", "experiment", "debug", "hydra", "paths"}
+    elsewhere = {
+        "strategy",
+        "launch",
+        "callbacks",
+        "data",
+        "model",
+        "task",
+        "experiment",
+        "debug",
+        "hydra",
+        "paths",
+    }
     assert {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} <= elsewhere | set(GROUPS)
