@@ -11,13 +11,19 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
 
-from tests.conftest import make_toy
+from tests.conftest import BAD, GOOD, PLAIN, make_toy
 from tests.strategies.pair import state_dict, train_in_pair
 
 STEPS, HALF = 50, 25
 COMMON = (
     "+experiment=toy",
+    "model=words",
     "trainer.max_epochs=-1",
     "trainer.val_check_interval=1.0",
     "trainer.gradient_clip_val=null",
@@ -58,9 +64,39 @@ INEXACT = {
         "strategy.outer_momentum=0.4",
     ),
 }
-BAND = {"bf16": 0.005, "powersgd": 0.1, "local": 0.1, "diloco": 0.15}  # see docs/strategies.md
+BAND = {
+    "bf16": 0.005,
+    "powersgd": 0.02,
+    "local": 0.3,
+    "diloco": 0.4,
+}  # after 50 steps, see docs/strategies.md
 RESUMED = ("ddp_adamw", "powersgd", "local", "diloco")
 TOLERANCE = {"sgd": 1e-6, "adamw": 2e-5, "local_sgd": 1e-5}  # local SGD rounds parameters, not gradients
+
+
+WORDS = """# The toy's model over whole words: a learned tokenizer is another one at every training.
+_target_: llm_lab.models.text.from_scratch
+architecture: bert
+sizes: {{hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 32}}
+tokenizer:
+  _target_: llm_lab.data.tokenizers.Pretrained
+  source: file://{folder}
+wrappers:
+  lean: {{_target_: llm_lab.models.lean.Lean}}
+"""
+
+
+def words_only(folder: Path) -> None:
+    """Save a tokenizer of the toy's words and a model that uses it."""
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *dict.fromkeys([*GOOD, *BAD, *PLAIN])]
+    words = Tokenizer(WordLevel({word: place for place, word in enumerate(vocabulary)}, unk_token="[UNK]"))
+    words.pre_tokenizer = WhitespaceSplit()
+    words.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=words, **special).save_pretrained(folder / "words")
+    (folder / "conf" / "model" / "words.yaml").write_text(WORDS.format(folder=folder / "words"))
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +105,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     from tests.conftest import forget_handlers
 
     folder = make_toy(tmp_path_factory.mktemp("pair"), rows=600)
+    words_only(folder)
     before = Path.cwd()
     os.chdir(folder)
     for name, words in REFERENCES.items():
@@ -112,8 +149,8 @@ def test_an_inexact_strategy_stays_near_one_process(name: str, runs: Path) -> No
     assert len(alone) == len(together) >= 2
     assert alone[-1] < 0.5 * alone[0]
     assert together != alone
-    late = zip(alone[1:], together[1:], strict=True)  # after half of the steps, past the steepest descent
-    assert max(abs(one - other) for one, other in late) < BAND[name]
+    assert together[-1] < 0.6 * together[0]
+    assert abs(alone[-1] - together[-1]) < BAND[name]
 
 
 @pytest.mark.parametrize("name", RESUMED)
@@ -142,6 +179,6 @@ def test_bytes_are_counted(runs: Path) -> None:
     for name in ("ddp_sgd", "ddp_adamw", "static_sgd", "local_sgd"):
         assert sent[name] == 4 * numbers
     assert sent["bf16"] == 2 * numbers
-    assert sent["powersgd"] < 0.5 * sent["ddp_adamw"]
+    assert sent["powersgd"] < 0.9 * sent["ddp_adamw"]
     agreements = round(sent["local"] * STEPS / (4 * numbers))
     assert agreements in range(STEPS // 4, STEPS // 4 + 8)  # one every four steps, and for validation
