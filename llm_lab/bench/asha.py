@@ -1,8 +1,9 @@
 """Early stopping by ASHA, replayed on the recorded learning curves of a whole grid of 20 short SST-2 jobs.
 
 Each replay draws another order of the jobs and gives Optuna's own pruner, set up as a sweep does it, the recorded
-validations one by one; what it stops is not trained further. Beside it stands what costs the same without any
-pruning: whole jobs, drawn at random.
+validations one by one; what it stops is not trained further. Jobs run one after the other: of equally fast jobs any
+number at a time reaches each rung in the same order, and so gives the same. Beside it stands what costs the same
+without any pruning: whole jobs, drawn at random.
 """
 
 from __future__ import annotations
@@ -82,10 +83,12 @@ def main(words: Sequence[str] = ()) -> None:
         one for grid in grids(recorded).values() for one in unpruned(grid, fmean(o.share for o in pooled))
     ]
     print(f"{recorded['about']}\n{recorded['date']}, {recorded['versions']}\n")
-    title = f"ASHA {settings}, {options.workers} at a time, {len(pooled)} replays"
+    title = f"ASHA {settings}, {len(pooled)} replays"
     show(title, ("", "mean", *(f"{share:.0%}" for share in QUANTILES)), table(pooled, whole))
-    show("gap to the grid's best", ("points", "replays", ""), histogram([one.gap for one in pooled]))
-    raw = {"settings": settings, "workers": options.workers}
+    show("means by training seed", ("seed", "gap, validation", "gap, test", "share, %"), by_seed(found))
+    for name, gaps in (("test", [one.tested for one in pooled]), ("validation", [one.gap for one in pooled])):
+        show(f"gap to the grid's best in {name} accuracy", ("points", "replays", ""), histogram(gaps))
+    raw = {"settings": settings}
     raw |= {"outcomes": {seed: [vars(one) for one in those] for seed, those in found.items()}}
     print(f"figures: {save('asha', raw, options.json)}")
 
@@ -101,7 +104,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--record", type=Path, help="train the whole grid anew, and write its curves here")
     parser.add_argument("--training-seeds", type=int, nargs="+", default=[1], help="to record")
     parser.add_argument("--replays", type=int, default=500, help="orders of the jobs")
-    parser.add_argument("--workers", type=int, default=1, help="jobs that run at the same time, equally fast")
     parser.add_argument("--prune-from", type=float, default=shipped["prune_from"])
     parser.add_argument("--reduction", type=int, default=shipped["reduction"])
     return parser.parse_args(list(words))
@@ -123,31 +125,32 @@ def grids(recorded: Mapping[str, Any]) -> dict[str, Grid]:
 def outcomes(grid: Grid, settings: Mapping[str, Any], options: argparse.Namespace) -> list[Outcome]:
     """Replay the sweep in many orders."""
     return [
-        replay(grid, settings, random.Random(seed), workers=options.workers)  # noqa: S311 - no secret
+        replay(grid, settings, random.Random(seed))  # noqa: S311 - no secret
         for seed in range(options.replays)
     ]
 
 
-def replay(grid: Grid, settings: Mapping[str, Any], chance: random.Random, *, workers: int = 1) -> Outcome:
-    """Run the jobs in a random order against a pruner; those that run at once report in turn."""
+def replay(grid: Grid, settings: Mapping[str, Any], chance: random.Random) -> Outcome:
+    """Run the jobs in a random order against a pruner."""
     study = optuna.create_study(direction="maximize", pruner=pruner_of("asha", settings))
-    waiting = chance.sample(range(len(grid.curves)), len(grid.curves))
-    running: list[tuple[int, Trial, int]] = []
     finished, validations = list[int](), 0
-    while waiting or running:
-        while waiting and len(running) < workers:
-            running.append((waiting.pop(0), study.ask(), 0))
-        job, trial, place = running.pop(0)
-        validations += 1
-        last = place == len(grid.parts) - 1
-        if last:
-            study.tell(trial, grid.curves[job][place])
+    for job in chance.sample(range(len(grid.curves)), len(grid.curves)):
+        done = trained(grid, job, study.ask())
+        validations += done
+        if done == len(grid.parts):
+            study.tell(study.trials[-1].number, grid.curves[job][-1])
             finished.append(job)
-        elif out(trial, grid.curves[job][place], grid.parts[place]):
-            study.tell(trial, state=TrialState.PRUNED)
         else:
-            running.append((job, trial, place + 1))
+            study.tell(study.trials[-1].number, state=TrialState.PRUNED)
     return outcome(grid, finished, validations / (len(grid.curves) * len(grid.parts)))
+
+
+def trained(grid: Grid, job: int, trial: Trial) -> int:
+    """Train a job until the pruner ends it; how many validations that took."""
+    for place, part in enumerate(grid.parts[:-1]):
+        if out(trial, grid.curves[job][place], part):
+            return place + 1
+    return len(grid.parts)
 
 
 def out(trial: Trial, value: float, part: int) -> bool:
@@ -180,11 +183,24 @@ def table(pooled: Sequence[Outcome], whole: Sequence[Outcome]) -> list[list[str]
         "gap, test, points": [one.tested for one in pooled],
         "share of the steps, %": [100 * one.share for one in pooled],
         "random jobs, as many steps: gap, validation": [one.gap for one in whole],
+        "random jobs, as many steps: gap, test": [one.tested for one in whole],
     }
     return [
         [name, f"{fmean(column):.3f}", *(f"{quantile(column, share):.2f}" for share in QUANTILES)]
         for name, column in lines.items()
     ]
+
+
+def by_seed(found: Mapping[str, Sequence[Outcome]]) -> list[list[str]]:
+    """The means for each training seed."""
+    return [
+        [seed, *(f"{fmean(column):.3f}" for column in zip(*map(_figures, those), strict=True))]
+        for seed, those in found.items()
+    ]
+
+
+def _figures(one: Outcome) -> tuple[float, float, float]:
+    return one.gap, one.tested, 100 * one.share
 
 
 def quantile(column: Sequence[float], share: float) -> float:
@@ -194,8 +210,7 @@ def quantile(column: Sequence[float], share: float) -> float:
 
 def histogram(gaps: Sequence[float]) -> list[list[str]]:
     """How many replays ended how far from the best."""
-    exact = sum(gap == 0 for gap in gaps)
-    counts = {"0": exact}
+    counts = {"below 0": sum(gap < 0 for gap in gaps), "0": sum(gap == 0 for gap in gaps)}
     for low, high in zip(BINS, (*BINS[1:], float("inf")), strict=True):
         name = f"over {low:g}, to {high:g}" if high < float("inf") else f"over {low:g}"
         counts[name] = sum(low < gap <= high for gap in gaps)
