@@ -21,7 +21,7 @@ from llm_lab.tracking.formats import one_line
 Curves = Mapping[str, Sequence[plots.Point]]  # of each job, by its directory
 MOST_POINTS = 60  # of a curve, where there are many
 MOST_SLICES, SLICES_A_ROW, MOST_SEEDS = 8, 4, 24
-ROOM = 0.2  # of an axis, for a label
+ROOM = 0.28  # of an axis, for a label
 FADED = {PRUNED: (plots.SOFT, (0, (3, 2))), FAILED: (plots.FOURTH, (0, (1, 1.5)))}
 
 

@@ -11,6 +11,7 @@ from llm_lab.tracking.files import write_text
 
 HTML = "sweep.html"
 LOCK = ".table.lock"
+LOGGED = 140  # columns where the output is no terminal
 
 
 def write_table(directory: Path) -> None:
@@ -39,6 +40,8 @@ def write_sweep(directory: Path) -> None:
     table = _write(Path(directory))
     write_text(table.directory / HTML, page(table))
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, LOGGED))
     console.print(terminal_table(table))
     console.print(places(table, table.directory / HTML))
 
