@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def _git(folder: Path, *words: str) -> str | None:
     return done.stdout.strip()
 
 
+@cache
 def packages() -> dict[str, str]:
     """Return the installed versions of this framework and of what it depends on directly."""
     required = [item for item in metadata.requires(DISTRIBUTION) or [] if "extra ==" not in item]
@@ -92,6 +94,7 @@ def _version(name: str) -> str:
         return ""
 
 
+@cache
 def cpu_model() -> str:
     """Return the processor's name as the system gives it."""
     if CPUINFO.is_file():

@@ -74,7 +74,8 @@ def count(model: nn.Module, shapes: Mapping[Shape, int], *, train: bool) -> int 
                     _counted[key] = _count_one(copied, shape, train=train)
                 return _counted[key]
 
-            fitted = _fit(shapes, operations) or operations
+            others = [shape for known, shape, trained in _counted if (known, trained) == (structure, train)]
+            fitted = _fit({**shapes, **dict.fromkeys(others, 0)}, operations) or operations
             return round(sum(fitted(shape) * times for shape, times in shapes.items()))
     except Exception as error:  # noqa: BLE001 - any failure means the same: not countable without data
         log.debug("FLOPs cannot be counted: %s", error)

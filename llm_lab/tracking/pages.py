@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def render(template: str, material: Material) -> str:
     return environment(html=html).get_template(template).render(sections(material, svg=html))
 
 
+@cache
 def environment(*packages: str, html: bool) -> Environment:
     """Return the template engine with our filters; templates of `packages` come before the report's own."""
     made = Environment(
