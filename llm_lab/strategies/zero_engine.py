@@ -25,6 +25,7 @@ from typing_extensions import override
 
 from llm_lab.strategies import folder, zero_state
 from llm_lab.strategies.stream import Entry, own_tensors, write_stream
+from llm_lab.strategies.zero_library import forget_groups
 
 
 class ZeroEngine(DeepSpeedStrategy):
@@ -54,6 +55,7 @@ class ZeroEngine(DeepSpeedStrategy):
 
     def setup_distributed(self) -> None:
         """Join the process group, which is there already."""
+        forget_groups()
         if isinstance(self.accelerator, CUDAAccelerator):
             super().setup_distributed()
             return

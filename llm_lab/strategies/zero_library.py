@@ -52,3 +52,23 @@ def announce_builds() -> None:
     if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
         raise RunError("strategy.cpu_adam: DeepSpeed's AdamW is compiled here, but there is no C++ compiler")
     log.warning("DeepSpeed compiles its AdamW for this processor: about three minutes, once per machine")
+
+
+class _Met:
+    group: Any = None
+
+
+def forget_groups() -> None:
+    """Let DeepSpeed make its process groups anew where those of an earlier job in this process are gone.
+
+    It keeps them in module variables and has no way to drop them.
+    """
+    world = torch.distributed.group.WORLD
+    if _Met.group is world:
+        return
+    _Met.group = world
+    groups: Any = importlib.import_module("deepspeed.utils.groups")
+    importlib.import_module("deepspeed.comm.comm").__dict__["cdb"] = None
+    for name, value in vars(groups).copy().items():
+        if name.endswith(("_GROUP", "_GROUP_RANKS")) or name in ("mesh_device", "mpu"):
+            setattr(groups, name, {} if isinstance(value, dict) else None)
