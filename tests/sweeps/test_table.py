@@ -229,10 +229,11 @@ def test_the_interval_is_students(values: list[float]) -> None:
     assert found.value == pytest.approx(math.fsum(values) / len(values), rel=1e-9, abs=1e-6)
     if len(values) == 1:
         assert found.low is found.high is None
+    elif scale := stats.sem(values):
+        low, high = stats.t.interval(0.95, len(values) - 1, loc=found.value, scale=scale)
+        assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6, abs=1e-6)
     else:
-        low, high = stats.t.interval(0.95, len(values) - 1, loc=found.value, scale=stats.sem(values))
-        if high > low:
-            assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6, abs=1e-6)
+        assert found.half == pytest.approx(0, abs=1e-6)
 
 
 def test_the_record_is_the_sweepers_own(tmp_path: Path) -> None:
