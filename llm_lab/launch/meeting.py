@@ -18,6 +18,7 @@ from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
+from llm_lab.config.run_hash import run_hash
 from llm_lab.errors import RunError
 from llm_lab.launch.interface import choose_interface
 from llm_lab.launch.place import Place
@@ -25,6 +26,7 @@ from llm_lab.launch.place import Place
 COLLECTIVES = timedelta(minutes=30)  # torch's default for gloo: how long one rank may work while others wait
 MOMENT = "moment"  # attribute of an exception: when it came up
 FAREWELL = timedelta(seconds=10)
+POLL = 0.05  # seconds
 PATIENCE = timedelta(days=365)  # waiting for rank 0 ends with rank 0, whose end closes the store
 
 
@@ -34,13 +36,15 @@ class Meeting:
 
     Attributes:
         place: which rank this is.
-        store: torch's key-value store of the run.
+        store: torch's key-value store, of this start of the ranks alone.
+        lasting: the same store as all starts see it; after a restart it still holds what was written before.
         timeout: seconds to wait for all ranks.
         jobs: number of jobs handed out or received so far.
     """
 
     place: Place
     store: Store
+    lasting: Store
     timeout: float
     jobs: int = 0
 
@@ -51,10 +55,12 @@ class Meeting:
 
     def hand_out(self, directory: Path, config: DictConfig) -> Path:
         """Give the next job to all other ranks; returns its directory, the earlier one after a restart."""
-        key = f"job/{self.jobs}"
-        if self.store.check([key]):
-            directory = Path(json.loads(self.store.get(key))["directory"])
-        self.store.set(key, json.dumps({"directory": str(directory), "config": OmegaConf.to_yaml(config)}))
+        known = f"directory/{run_hash(config)}"
+        if self.lasting.check([known]):
+            directory = Path(self.lasting.get(known).decode())
+        self.lasting.set(known, str(directory))
+        job = {"directory": str(directory), "config": OmegaConf.to_yaml(config)}
+        self.store.set(f"job/{self.jobs}", json.dumps(job))
         self.jobs += 1
         return directory
 
@@ -114,8 +120,7 @@ class Meeting:
         Raises:
             RunError: the ranks cannot reach each other.
         """
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        store = PrefixStore(f"group/{self.jobs}/{attempt}", self.store)
+        store = PrefixStore(f"group/{self.jobs}", self.store)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
             distributed.init_process_group(
@@ -154,7 +159,28 @@ def meet(place: Place, *, timeout: float) -> Meeting:
         store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
     except (RuntimeError, distributed.DistError, OSError) as error:
         raise meeting_failed(error, str(place.rank), timeout) from None
-    return Meeting(place=place, store=store, timeout=timeout)
+    return join(place, store, timeout=timeout)
+
+
+def join(place: Place, store: Store, *, timeout: float) -> Meeting:
+    """Join the newest start of the ranks: those of an earlier one left their keys behind where the store outlives them.
+
+    torch's own count of restarts does not serve: it differs from node to node.
+
+    Raises:
+        RunError: rank 0 does not come.
+    """
+    if place.rank == 0:
+        number = store.add("starts", 1)
+    else:
+        mine, end = f"joined/{place.rank}", time.monotonic() + timeout
+        joined = store.add(mine, 0)
+        while (number := store.add("starts", 0)) <= joined:
+            if time.monotonic() > end:
+                raise meeting_failed(TimeoutError("rank 0 did not come"), str(place.rank), timeout)
+            time.sleep(POLL)
+        store.add(mine, number - joined)
+    return Meeting(place=place, store=PrefixStore(f"start/{number}", store), lasting=store, timeout=timeout)
 
 
 def meeting_failed(error: BaseException, number: str, timeout: float) -> RunError:
