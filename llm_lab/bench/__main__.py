@@ -12,6 +12,7 @@ BENCHES = {
     "asha": "early stopping of sweeps, replayed on recorded learning curves",
     "sharding": "memory per rank and time of a step: DDP, ZeRO 1 to 3, FSDP2, beside the formula",
     "scaling": "two processes against one, the same work",
+    "sweep": "eight jobs in one process against the start-up of the first and the steps of all",
     "memory": "memory against the size of the table",
 }
 
