@@ -76,6 +76,7 @@ def write_stream(entries: Sequence[Entry], path: Path | None) -> None:
         for entry in entries:
             whole = entry.fetch().detach().to("cpu", entry.dtype).contiguous()
             file.write(whole.flatten().view(torch.uint8).numpy().data)
+            del whole  # before the next one is gathered
         file.flush()
         os.fsync(file.fileno())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from llm_lab.models.wrapper import outline
 from llm_lab.strategies import zero_library
 from llm_lab.strategies.auto import Auto
 from llm_lab.strategies.plans import tensor_parallel
-from llm_lab.strategies.stream import TYPES, own_tensors, write_stream
+from llm_lab.strategies.stream import TYPES, Entry, own_tensors, write_stream
 from llm_lab.strategies.styles import reorder
 from llm_lab.strategies.zero_config import settings
 
@@ -49,6 +50,21 @@ def test_streamed_weights_are_read_by_safetensors(tmp_path: Path) -> None:
     for name, value in expected.items():
         assert read[name].dtype == value.dtype
         assert torch.equal(read[name], value), name
+
+
+def test_one_whole_tensor_is_held_at_a_time(tmp_path: Path) -> None:
+    alive: list[weakref.ref[torch.Tensor]] = []
+
+    def fetch() -> torch.Tensor:
+        assert not any(one() is not None for one in alive)
+        whole = torch.rand(100)
+        alive.append(weakref.ref(whole))
+        return whole
+
+    entries = [Entry(f"w{number}", (100,), torch.float32, fetch) for number in range(3)]
+    for path in (tmp_path / "w.safetensors", None):
+        write_stream(entries, path)
+    assert len(alive) == 6
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(0, 1))
