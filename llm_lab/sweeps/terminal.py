@@ -88,7 +88,9 @@ def short_names(keys: Sequence[str]) -> list[str]:
 
 def settings(values: Mapping[str, object]) -> list[str]:
     """Swept values as they would be typed."""
-    return [f"{formats.clean(key)}={formats.one_line(value_text(value), 60)}" for key, value in values.items()]
+    return [
+        f"{formats.clean(key)}={formats.one_line(value_text(value), 60)}" for key, value in values.items()
+    ]
 
 
 def value_text(value: Any) -> str:
