@@ -140,8 +140,10 @@ def _masked(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _close(run: Run, state: str, exit_code: int) -> None:
-    from llm_lab.tracking.trackers import close_all
+    from llm_lab.tracking.trackers import close_all, publish
 
+    if state == "pruned":
+        publish(run.loggers, metrics={"run/state": state}, report=run.directory / "report.html")
     run.note(state=state, exit_code=exit_code, ended=time.time())
     close_all(run.loggers, exit_code)
 

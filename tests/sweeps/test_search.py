@@ -141,4 +141,5 @@ def test_a_pruned_trial_is_no_failure(toy: Path, lab: Callable[..., Result]) -> 
     runs = [read_run(folder) for folder in sorted((toy / "sweep").glob("*/wandb"))]
     assert {run["group"] for run in runs} == {"sweep"}
     assert len({run["id"] for run in runs}) == 3
-    assert {run["exit_code"] for run in runs} == {0}
+    assert {run["exit"] for run in runs} == {0}
+    assert {run["summary"].get("run/state") for run in runs} >= {"pruned"}
