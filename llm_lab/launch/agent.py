@@ -65,11 +65,15 @@ class Agent:
         try:
             elastic_launch(self._settings(), sys.executable)(*command)
         except ChildFailedError as failed:
-            raise _first(failed.failures) from None
+            first = _first(failed.failures)
+            raise self._interrupted() if isinstance(first, Interrupted) else first from None
         except (KeyboardInterrupt, SignalException):
-            raise Interrupted(f"interrupted; go on with: llm_lab resume {self.directory}") from None
+            raise self._interrupted() from None
         except (RuntimeError, DistError) as error:  # the nodes did not meet
             raise meeting_failed(error, os.environ.get("NODE_RANK", "0"), self.options.timeout) from None
+
+    def _interrupted(self) -> Interrupted:
+        return Interrupted(f"interrupted; go on with: llm_lab resume {self.directory}")
 
     def _settings(self) -> LaunchConfig:
         backend, endpoint, more = self._rendezvous()
