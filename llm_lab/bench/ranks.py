@@ -112,7 +112,7 @@ def _lead(place: Any, work: dict[str, Any], folder: Path) -> None:
     from llm_lab.modes.train import train
 
     for name, words in work["jobs"].items():
-        config, directory = _composed(words), folder / name
+        config, directory = _composed([*words, f"name={name}"]), folder / name  # ranks know a run by its hash
         if place is None or name in work["alone"]:
             train(config, directory, facts={"name": name})
         else:

@@ -68,9 +68,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--json", type=Path, help="where to write the figures; a file in the cache without it"
     )
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=8, help="steps of each run")
-    parser.add_argument("--rows", type=int, default=16, help="rows of a step")
+    parser.add_argument("--rows", type=int, default=48, help="rows of a step")
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--strategy", default="ddp")
     return parser.parse_args(list(words))

@@ -94,7 +94,7 @@ def _lead(place: Any, path: Path) -> None:
                 source = Path(name) / "checkpoints" / f"step-{step}.ckpt"
                 copy = shutil.copytree if source.is_dir() else shutil.copy
                 copy(source, directory / "checkpoints" / source.name)
-            config = check(compose(words)).config
+            config = check(compose([*words, f"name={directory.name}"])).config  # ranks know a run by its hash
             with open_dict(config):
                 config.pop("hydra")
             lead(place, config, directory.absolute(), facts={"name": name})
