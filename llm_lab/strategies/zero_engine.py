@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ class ZeroEngine(DeepSpeedStrategy):
         self.config["gradient_accumulation_steps"] = 1  # type: ignore[index]
 
     def init_deepspeed(self) -> None:
-        """Let DeepSpeed take over; that it clips by itself is as it should be."""
-        with warnings.catch_warnings():
+        """Let DeepSpeed take over in silence: it prints its memory, and that it clips by itself is as it should be."""
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.filterwarnings("ignore", message=".*DeepSpeed handles gradient clipping internally")
             super().init_deepspeed()
 
