@@ -62,7 +62,7 @@ def train(
         if not run.leads:
             return metrics
         figures = finish(run, trainer=trainer, task=task, data=data, ledger=ledger, metrics=metrics)
-    return figures
+    return figures  # noqa: RET504 - a pruned trial leaves the block above without it
 
 
 def ledger_of(meeting: Meeting | None) -> str:
