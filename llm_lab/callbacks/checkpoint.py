@@ -15,6 +15,13 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 FOLDER = "checkpoints"
 
 
+def validation_follows(trainer: Trainer) -> bool:
+    """Whether a validation is due after this batch: Lightning leaves it out of a run resumed from before it."""
+    loop = trainer.fit_loop
+    fetcher = loop._data_fetcher  # noqa: SLF001 - nothing public tells that a validation is due
+    return fetcher is not None and loop.epoch_loop._should_check_val_fx(fetcher)  # noqa: SLF001
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Write beside the target, flush to disk, rename: a reader sees a whole checkpoint or none.
 
@@ -111,10 +118,8 @@ class ResumeCheckpoint(_InRunDirectory):
         super().on_train_start(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
-        """Save, but after the validation where one follows: Lightning would leave it out of the resumed run."""
-        loop = trainer.fit_loop
-        fetcher = loop._data_fetcher  # noqa: SLF001 - nothing public tells that a validation is due
-        self._waits = fetcher is not None and loop.epoch_loop._should_check_val_fx(fetcher)  # noqa: SLF001
+        """Save, but after the validation where one follows."""
+        self._waits = validation_follows(trainer)
         if not self._waits:
             super().on_train_batch_end(trainer, pl_module, *batch)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from llm_lab.callbacks.checkpoint import FOLDER
+from llm_lab.callbacks.checkpoint import FOLDER, validation_follows
 from llm_lab.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -37,6 +37,7 @@ class GracefulStop(Callback):
         self.requested: int | None = None
         self._previous: dict[int, Any] = {}
         self._step = 0
+        self._waits = False  # for a validation
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals over for the time of the fit; Python allows that in its main thread only."""
@@ -63,12 +64,21 @@ class GracefulStop(Callback):
         if trainer.global_step == self._step:
             return
         if trainer.strategy.reduce_boolean_decision(self.requested is not None, all=False):
-            path = Path(trainer.default_root_dir) / FOLDER / f"step-{trainer.global_step}.ckpt"
-            trainer.save_checkpoint(path)
-            again = trainer.strategy.reduce_boolean_decision(self.requested == signal.SIGUSR1, all=False)
-            if self.requeue and again and trainer.is_global_zero:
-                _requeue()
-            raise Interrupted
+            self._waits = validation_follows(trainer)
+            if not self._waits:
+                self._leave(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save and leave after the validation that was due."""
+        if self._waits:
+            self._leave(trainer)
+
+    def _leave(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / FOLDER / f"step-{trainer.global_step}.ckpt")
+        again = trainer.strategy.reduce_boolean_decision(self.requested == signal.SIGUSR1, all=False)
+        if self.requeue and again and trainer.is_global_zero:
+            _requeue()
+        raise Interrupted
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the signals back."""

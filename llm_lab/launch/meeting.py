@@ -157,9 +157,9 @@ def meet(place: Place, *, timeout: float) -> Meeting:
     os.environ.update(place.variables())
     try:
         store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
+        return join(place, store, timeout=timeout)
     except (RuntimeError, distributed.DistError, OSError) as error:
         raise meeting_failed(error, str(place.rank), timeout) from None
-    return join(place, store, timeout=timeout)
 
 
 def join(place: Place, store: Store, *, timeout: float) -> Meeting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from markupsafe import Markup
@@ -47,7 +48,7 @@ def _curves(marks: Marks, name: str, by_job: Curves, direction: str, *, wide: bo
             look = {"color": colour, "linewidth": 1.0, "alpha": 0.45, "linestyle": dashes, "markevery": [-1]}
             look |= {"marker": "|", "markersize": 7}
         look |= {"marker": "o", "markersize": 3.5} if len(points) == 1 else {}
-        axes.plot(steps, values, gid=marks.gid(row), **look)
+        axes.plot(steps, values, gid=marks.gid(row), **look)  # type: ignore[arg-type]
     axes.set(title=plots.metric_label(name), xlabel="step")
     _limit(axes, [value for points in by_job.values() for _, value in points], direction)
     return plots.to_svg(figure, f"curves {name}")
@@ -127,7 +128,7 @@ def _against(
     points = [(x, row.figures[goal]) for row, x in known]
     ways = (other, marks.table.directions[goal])
     front = sorted(point for point, number in zip(points, fronts(points, ways), strict=True) if number == 1)
-    where = "post" if other == "minimize" else "pre"
+    where: Literal["post", "pre"] = "post" if other == "minimize" else "pre"
     axes.step(*np.asarray(front).T, where=where, color=plots.THIRD, linewidth=1.6, zorder=1)
     for (row, x), (_, y) in reversed(list(zip(known, points, strict=True))):
         marks.dot(axes, row, x, y)
@@ -163,7 +164,7 @@ def _progress(marks: Marks, rows: Sequence[Row]) -> str:
     for row, number, value in zip(rows, numbers, values, strict=True):
         marks.dot(axes, row, number, float(value))
     axes.set(title="Best so far", xlabel="job", ylabel=plots.metric_label(marks.table.names[0]))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     _limit(axes, values.tolist(), marks.table.directions[0])
     return plots.to_svg(figure, "progress")
 
@@ -180,7 +181,7 @@ def _seed_intervals(marks: Marks, groups: Sequence[Group]) -> str:
     name = marks.table.names[0]
     for place, group in enumerate(groups):
         one, height = group.means[name], len(groups) - place
-        if one.half is not None:
+        if one.low is not None and one.high is not None:
             axes.plot([one.low, one.high], [height, height], color=plots.ACCENT, linewidth=5, alpha=0.25)
         axes.plot([one.value], [height], marker="D", markersize=6, color=plots.ACCENT)
         for row in group.rows:

@@ -82,7 +82,7 @@ def _setting(row: Row) -> dict[str, Any]:
 
 def _means(members: Iterable[Row], names: Iterable[str], objectives: Sequence[str]) -> dict[str, Mean]:
     finished = [
-        dict(zip(objectives, row.figures, strict=True)) | row.metrics for row in members if row.measured
+        {**dict(zip(objectives, row.figures, strict=True)), **row.metrics} for row in members if row.measured
     ]
     columns = {name: [one[name] for one in finished if name in one] for name in names}
     return {name: mean(column) for name, column in columns.items() if column}
