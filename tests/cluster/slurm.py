@@ -52,11 +52,13 @@ SchedulerParameters=sched_min_interval=0,batch_sched_delay=0
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 JobRequeue=1
+FirstJobId={controller}
 KillWait=20
 SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
 PartitionName=debug Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=YES
 """
+# FirstJobId: the ranks' port follows from the job's number, and another Slurm may be at work on this machine
 # cred_expire: a requeued job waits for so many seconds instead of 120
 
 
