@@ -13,6 +13,7 @@ from llm_lab.data.readers import as_uri
 from llm_lab.errors import AssetError, ConfigError
 
 Texts = Callable[[], Iterator[str]]
+METHOD = 2  # counts up whenever the same texts give other tokens than before
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 
 
@@ -84,39 +85,48 @@ class Trained(TokenizerSource):
 
     def identity(self) -> dict[str, Any]:
         """Return the arguments."""
-        return {"trained": self.kind, **{k: v for k, v in vars(self).items() if k != "kind"}}
+        return {"trained": self.kind, "by": METHOD, **{k: v for k, v in vars(self).items() if k != "kind"}}
 
     def save(self, folder: Path, texts: Texts) -> None:
         """Train the tokenizer and write it."""
         from transformers import PreTrainedTokenizerFast
 
-        tokenizer, trainer = self._untrained()
-        tokenizer.train_from_iterator(islice(texts(), self.max_rows), trainer=trainer)
+        rows = islice(texts(), self.max_rows)
+        tokenizer = self._word_pieces(rows) if self.kind == "wordpiece" else self._characters(rows)
         _wrap_in_special_tokens(tokenizer)
         names = {f"{role}_token": token for role, token in SPECIAL.items()}
         PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
 
-    def _untrained(self) -> tuple[Any, Any]:
+    def _word_pieces(self, texts: Iterator[str]) -> Any:
+        from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+        from llm_lab.data.wordpieces import word_pieces
+
+        normalizer = normalizers.BertNormalizer(lowercase=self.lowercase)
+        special = list(SPECIAL.values())
+        vocabulary = word_pieces(texts, normalizer=normalizer, special=special, size=self.vocab_size)
+        tokenizer: Any = Tokenizer(models.WordPiece(vocabulary, unk_token=SPECIAL["unk"]))
+        tokenizer.add_special_tokens(special)
+        tokenizer.normalizer = normalizer
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        tokenizer.decoder = decoders.WordPiece()
+        return tokenizer
+
+    def _characters(self, texts: Iterator[str]) -> Any:
         from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-        options: dict[str, Any] = {
-            "vocab_size": self.vocab_size,
-            "special_tokens": list(SPECIAL.values()),
-            "show_progress": False,
-        }
-        if self.kind == "wordpiece":
-            tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk"]))
-            tokenizer.normalizer = normalizers.BertNormalizer(lowercase=self.lowercase)
-            tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-            tokenizer.decoder = decoders.WordPiece()
-            return tokenizer, trainers.WordPieceTrainer(**options)
-        tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL["unk"]))
+        tokenizer: Any = Tokenizer(models.WordLevel(unk_token=SPECIAL["unk"]))
         fold = [normalizers.Lowercase()] if self.lowercase else []
         tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), *fold])
         each = pre_tokenizers.Split(Regex("."), behavior="isolated")
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), each])
         tokenizer.decoder = decoders.Fuse()
-        return tokenizer, trainers.WordLevelTrainer(**options)
+        special = list(SPECIAL.values())
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=self.vocab_size, special_tokens=special, show_progress=False
+        )
+        tokenizer.train_from_iterator(texts, trainer=trainer)
+        return tokenizer
 
 
 def _wrap_in_special_tokens(tokenizer: Any) -> None:

@@ -38,6 +38,14 @@ def test_word_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["character", "wordpiece"])
+def test_the_same_texts_give_the_same_vocabulary(tmp_path: Path, kind: str) -> None:
+    texts = [f"{one}{other} {other}{one}" for one in "abcdefgh" for other in "ijklmnop"]
+    found = [learn(tmp_path / str(time), texts, kind=kind, vocab_size=70).get_vocab() for time in range(4)]
+    assert all(vocabulary == found[0] for vocabulary in found)
+    assert len(found[0]) > 20
+
+
+@pytest.mark.parametrize("kind", ["character", "wordpiece"])
 def test_the_vocabulary_is_bounded_and_the_most_frequent_stay(tmp_path: Path, kind: str) -> None:
     texts = ["a a a b b b", "c", "d", "e", "f"]
     tokenizer = learn(tmp_path, texts, kind=kind, vocab_size=7)
