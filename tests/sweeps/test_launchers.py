@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
-from ipaddress import ip_address
 from pathlib import Path
 
-import psutil
 import pytest
 
 from llm_lab.sweeps.launchers import THREADS, environment, width
@@ -35,33 +30,6 @@ def both_finished(result: Result, folder: Path) -> None:
 def test_two_jobs_side_by_side(launcher: str, toy: Path) -> None:
     both_finished(lab_process(*WORDS, f"hydra/launcher={launcher}", cwd=toy), toy)
     assert (toy / "sweep" / ".submitit").is_dir() == (launcher == "submitit_local")
-
-
-@pytest.mark.cluster
-def test_two_jobs_on_ray_which_listens_on_loopback_only(toy: Path) -> None:
-    command = [sys.executable, "-m", "llm_lab", *WORDS, "hydra/launcher=ray"]
-    process = subprocess.Popen(command, cwd=toy, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    seen: set[str] = set()
-    while process.poll() is None:
-        seen |= listening(psutil.Process(process.pid))
-        time.sleep(0.5)
-    out, err = process.communicate()
-    both_finished(Result(process.returncode, out, err), toy)
-    assert seen
-    assert all(ip_address(address.removeprefix("::ffff:")).is_loopback for address in seen), seen
-
-
-def listening(process: psutil.Process) -> set[str]:
-    """The addresses at which a process and its descendants can be reached."""
-    found = set()
-    for one in [process, *process.children(recursive=True)]:
-        try:
-            found |= {
-                item.laddr.ip for item in one.net_connections("tcp") if item.status == psutil.CONN_LISTEN
-            }
-        except psutil.Error:
-            continue
-    return found
 
 
 def test_jobs_side_by_side_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
