@@ -17,7 +17,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from llm_lab.callbacks.checkpoint import FOLDER, validation_follows
 from llm_lab.errors import Interrupted
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +48,7 @@ class GracefulStop(Callback):
         if self.requested is None:
             again = "; press Ctrl-C again to stop without saving" if signum == signal.SIGINT else ""
             sys.stderr.write(f"\nstopping after this batch{again}\n")
-        if self.requested != signal.SIGUSR1:
+        if self.requested not in (signal.SIGUSR1, signal.SIGUSR2):
             self.requested = signum
         if signum == signal.SIGINT:
             signal.signal(signum, self._previous[signum])
@@ -75,10 +75,17 @@ class GracefulStop(Callback):
 
     def _leave(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(Path(trainer.default_root_dir) / FOLDER / f"step-{trainer.global_step}.ckpt")
-        again = trainer.strategy.reduce_boolean_decision(self.requested == signal.SIGUSR1, all=False)
-        if self.requeue and again and trainer.is_global_zero:
+        preempted = self._any(trainer, signal.SIGUSR1)
+        if self.requeue and preempted and trainer.is_global_zero:
             _requeue()
+        earlier = self._previous.get(signal.SIGUSR2)
+        if self._any(trainer, signal.SIGUSR2) and callable(earlier):
+            earlier(signal.SIGUSR2, None)
         raise Interrupted
+
+    def _any(self, trainer: Trainer, signum: int) -> bool:
+        """Whether the signal reached any rank."""
+        return bool(trainer.strategy.reduce_boolean_decision(self.requested == signum, all=False))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the signals back."""

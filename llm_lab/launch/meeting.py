@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 from llm_lab.config.run_hash import run_hash
 from llm_lab.errors import RunError
 from llm_lab.launch.interface import choose_interface
+from llm_lab.launch.loopback import is_loopback, serve
 from llm_lab.launch.place import Place
 
 COLLECTIVES = timedelta(minutes=30)  # torch's default for gloo: how long one rank may work while others wait
@@ -40,6 +41,7 @@ class Meeting:
         lasting: the same store as all starts see it; after a restart it still holds what was written before.
         timeout: seconds to wait for all ranks.
         jobs: number of jobs handed out or received so far.
+        handed: what was handed out since this start, by hash.
     """
 
     place: Place
@@ -47,6 +49,7 @@ class Meeting:
     lasting: Store
     timeout: float
     jobs: int = 0
+    handed: set[str] = field(default_factory=set)
 
     @property
     def leads(self) -> bool:
@@ -54,11 +57,17 @@ class Meeting:
         return self.place.rank == 0
 
     def hand_out(self, directory: Path, config: DictConfig) -> Path:
-        """Give the next job to all other ranks; returns its directory, the earlier one after a restart."""
-        known = f"directory/{run_hash(config)}"
-        if self.lasting.check([known]):
+        """Give the next job to all other ranks; returns its directory.
+
+        After a restart that is the earlier one, where the time is in its name; two jobs that compute the same keep
+        theirs.
+        """
+        known, same = f"directory/{run_hash(config)}", f"known/{directory}"
+        if not self.lasting.check([same]) and known not in self.handed and self.lasting.check([known]):
             directory = Path(self.lasting.get(known).decode())
+        self.handed.add(known)
         self.lasting.set(known, str(directory))
+        self.lasting.set(f"known/{directory}", "")
         job = {"directory": str(directory), "config": OmegaConf.to_yaml(config)}
         self.store.set(f"job/{self.jobs}", json.dumps(job))
         self.jobs += 1
@@ -156,10 +165,17 @@ def meet(place: Place, *, timeout: float) -> Meeting:
     choose_interface(place.address)
     os.environ.update(place.variables())
     try:
-        store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
-        return join(place, store, timeout=timeout)
+        return join(place, _store(place, timedelta(seconds=timeout)), timeout=timeout)
     except (RuntimeError, distributed.DistError, OSError) as error:
         raise meeting_failed(error, str(place.rank), timeout) from None
+
+
+def _store(place: Place, timeout: timedelta) -> Store:
+    """The store of torchrun's agent, else rank 0's: on one machine nobody outside can reach it."""
+    if place.rank == 0 and "TORCHELASTIC_USE_AGENT_STORE" not in os.environ and is_loopback(place.address):
+        return serve(place.address, place.port, timeout=timeout, world_size=place.world_size)
+    store, _, _ = next(rendezvous("env://", timeout=timeout))
+    return store
 
 
 def join(place: Place, store: Store, *, timeout: float) -> Meeting:

@@ -6,18 +6,20 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from llm_lab.config.words import Words
-from llm_lab.errors import LabError
+from llm_lab.errors import LabError, RunError
 from llm_lab.launch.meeting import Meeting, meet
 from llm_lab.launch.options import Launch
 from llm_lab.launch.place import Place, placed
 from llm_lab.launch.ranks import fit_to
 
+FAREWELL = 10.0  # seconds in which the other ranks must come to be sent home
 log = logging.getLogger(__name__)
 _met: dict[int, Meeting] = {}  # this process's meeting: all jobs of a sweep use the same one
 
@@ -69,9 +71,13 @@ def take_part(place: Place, words: Words, lead: Callable[[Words], int]) -> int:
     if place.rank:
         return follow_all(place, words.overrides)
     try:
-        return lead(words)
-    finally:
-        meeting(place).end()
+        code = lead(words)
+    except BaseException:
+        with suppress(RunError):  # what went wrong here counts, not that nobody else came to hear it
+            meeting(place, timeout=FAREWELL).end()
+        raise
+    meeting(place).end()
+    return code
 
 
 def work(directory: Path) -> Metrics:

@@ -42,18 +42,19 @@ def in_ranks(
 ) -> Metrics:
     """Start ranks, wait for them, and say how the run ended even where rank 0 no longer can."""
     from llm_lab.launch.agent import Agent
-    from llm_lab.modes.run import prepare, settle
+    from llm_lab.modes.run import STARTING, alone, prepare, settle
 
     options: Any = OmegaConf.to_container(config.launch)
     agent = Agent(directory=directory, ranks=ranks, nodes=nodes, options=Launch(**options))
-    leads = nodes == 1 or os.environ.get("NODE_RANK", "0") == "0"
-    if leads:
-        prepare(config, directory, facts)
-    try:
+    if nodes > 1 and os.environ.get("NODE_RANK") != "0":
         agent.run()
-    except BaseException as error:
-        if leads:
-            settle(directory, error)
-        raise
+    else:
+        with alone(directory, STARTING):
+            prepare(config, directory, facts)
+            try:
+                agent.run()
+            except BaseException as error:
+                settle(directory, error)
+                raise
     metrics = directory / "metrics.json"
     return json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llm_lab.launch.meeting import Meeting
 
 FACTS = ("name", "hash", "words", "strategy")  # what `run.json` says of a run before it starts
+LOCK, STARTING = ".lock", ".launch.lock"  # of who writes the directory, and of who starts ranks for it
 CONFIG, STATE, MODEL = "config.yaml", "run.json", "model"
 
 
@@ -89,7 +90,7 @@ def open_run(
         with suppress(Pruned):
             yield run
         return
-    with _alone(directory):
+    with alone(directory):
         run.state = read_state(directory) | _masked(facts)
         run.state.pop("error", None)
         run.note(state="running", exit_code=None, started=time.time(), process=os.getpid())
@@ -117,7 +118,7 @@ def prepare(config: DictConfig, directory: Path, facts: Mapping[str, Any]) -> No
         RunError: another process holds the directory.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with _alone(directory):
+    with alone(directory):
         config.paths.run = str(directory)
         failure.masked.set(masker(config))
         write_text(directory / CONFIG, OmegaConf.to_yaml(OmegaConf.create(storable(config))))
@@ -131,7 +132,9 @@ def settle(directory: Path, error: BaseException) -> None:
     if state.get("state") == "running":
         ended = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
         code = Interrupted.exit_code if ended == "interrupted" else getattr(error, "exit_code", 1)
-        write_json(directory / STATE, {**state, "state": ended, "exit_code": code, "ended": time.time()})
+        note = {"state": ended, "exit_code": code, "ended": time.time()}
+        why = {"error": failure.describe(error)} if ended == "failed" else {}
+        write_json(directory / STATE, {**state, **note, **why})
 
 
 def _masked(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,8 +152,10 @@ def _close(run: Run, state: str, exit_code: int) -> None:
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    lock = FileLock(directory / ".lock", timeout=0)
+def alone(directory: Path, name: str = LOCK) -> Iterator[None]:
+    """Hold a run directory; raises RunError, which names the process, where another one does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / name, timeout=0)
     try:
         lock.acquire()
     except Timeout:

@@ -146,7 +146,7 @@ class Task(LightningModule):
         undone here, so that every target weighs the same however the step is cut.
         """
         losses = self.losses(self(batch), batch)
-        self.log("train/loss", losses.detach().mean(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
+        self.log("train/loss", losses.detach().mean(), prog_bar=True, sync_dist=True)
         return losses.sum() / batch["step_targets"] * self.shares()
 
     def shares(self) -> int:
