@@ -14,7 +14,7 @@ from llm_lab.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-BUCKET = 50_000_000  # elements that are reduced or gathered together
+BUCKET = 10_000_000  # elements that are reduced or gathered together; a buffer of so many is held
 OURS = {
     "optimizer": "optimizer",
     "scheduler": "scheduler",
