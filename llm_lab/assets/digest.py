@@ -26,6 +26,11 @@ def part_digest(sha256: str, steps: tuple[str, ...]) -> str:
     return digest_of(sha256, *steps) if steps else sha256
 
 
+def member_key(sha256: str, steps: tuple[str, ...], *, strip_top: bool) -> str:
+    """The cache's key of what archive steps take out of a file."""
+    return f"members/{digest_of(sha256, str(strip_top), *steps)}"
+
+
 class Digests:
     """The sha256 of files under one folder, kept in the cache by path, size and time."""
 

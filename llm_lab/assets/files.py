@@ -10,7 +10,7 @@ from pathlib import Path
 
 from llm_lab.assets import cache, mirror
 from llm_lab.assets.archive import Budget, unpack
-from llm_lab.assets.digest import Digests, digest_of, sha256_of
+from llm_lab.assets.digest import Digests, digest_of, member_key, sha256_of
 from llm_lab.assets.fetch import Download
 from llm_lab.assets.index import Distribution, find
 from llm_lab.assets.near import proposal
@@ -127,7 +127,7 @@ def _inside(uri: ArchiveUri, sha256: str, archive: Callable[[], Path], *, strip_
                 path = _step(uri, path, step, target, budget, strip_top=strip_top and not number)
             return path.replace(folder / path.name)
 
-    return cache.once(f"members/{digest_of(sha256, str(strip_top), *uri.steps)}", make, uri=str(uri))
+    return cache.once(member_key(sha256, uri.steps, strip_top=strip_top), make, uri=str(uri))
 
 
 def _step(uri: ArchiveUri, path: Path, step: str, target: Path, budget: Budget, *, strip_top: bool) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -104,12 +105,17 @@ _LEAST = {
     "data.batch_size": 1,
     "data.limit": 1,
     "data.max_length": 1,
+    "launch.restarts": 0,
     "optimizer.lr": 0,
     "optimizer.weight_decay": 0,
+    "strategy.every": 1,
+    "strategy.rank": 1,
+    "sweep.retries": 0,
     "trainer.accumulate_grad_batches": 1,
     "trainer.gradient_clip_val": 0,
     "trainer.num_nodes": 1,
 }
+_ABOVE_ZERO = ("launch.timeout", "strategy.bucket_cap_mb")
 
 
 @rule
@@ -119,6 +125,10 @@ def numbers_in_range(values: Values) -> Iterator[Fault]:
         value = number(values, key)
         if value is not None and value < least:
             yield Fault(key=key, message=f"must be {least} or more, but is {value:g}")
+    for key in _ABOVE_ZERO:
+        value = number(values, key)
+        if value is not None and not 0 < value < math.inf:
+            yield Fault(key=key, message=f"must be above 0, but is {value:g}")
     for key in ("model.dropout", "task.label_smoothing"):
         value = number(values, key)
         if value is not None and not 0 <= value < 1:

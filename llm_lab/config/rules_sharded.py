@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from llm_lab.config.fault import Fault
+from llm_lab.config.fault import Fault, short_path
 from llm_lab.config.rules import Values, get, number, rule
 from llm_lab.config.rules_strategy import AVERAGES, local_ranks
 
@@ -90,14 +92,47 @@ def mesh_makes_the_ranks(values: Values) -> Iterator[Fault]:
 def layers_can_be_cut(values: Values) -> Iterator[Fault]:
     """Heads and hidden units are shared out evenly over the tensor-parallel ranks."""
     ranks = tensor_ranks(values)
-    for field in DIVIDED if ranks > 1 else ():
-        size = number(values, f"model.sizes.{field}")
+    if ranks < 2:  # noqa: PLR2004
+        return
+    pretrained = _pretrained_sizes(get(values, "model.source"))
+    for field in DIVIDED:
+        size, fixed = number(values, f"model.sizes.{field}"), number(pretrained, field)
         if size and size % ranks:
             yield Fault(
                 key=f"model.sizes.{field}",
                 message=f"{size:g} cannot be divided by {ranks} tensor-parallel ranks",
                 suggestion=f"a multiple of {ranks}, or another strategy.tensor_parallel",
             )
+        if fixed and fixed % ranks:
+            yield Fault(
+                key="model.source",
+                message=f"its {field}, {fixed:g}, cannot be divided by {ranks} tensor-parallel ranks",
+                suggestion="another strategy.tensor_parallel, or strategy=fsdp2",
+            )
+
+
+def _pretrained_sizes(source: Any) -> Values:
+    """The sizes that come with weights which are on this machine; empty where they are not, or not yet."""
+    if not isinstance(source, str):
+        return {}
+    from llm_lab.assets.present import present
+
+    folder = present(source)
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8")) if folder else {}
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@rule
+def file_for_deepspeed(values: Values) -> Iterator[Fault]:
+    """DeepSpeed's own configuration, given as a path, is there."""
+    own = get(values, "strategy.config")
+    if target(values) == ZERO and isinstance(own, str) and not Path(own).expanduser().is_file():
+        yield Fault(
+            key="strategy.config", message=f"there is no file {short_path(Path(own).expanduser().absolute())}"
+        )
 
 
 @rule

@@ -29,6 +29,19 @@ def local_ranks(values: Values) -> int:
     return devices if isinstance(devices, int) and devices > 0 else 0
 
 
+@rule
+def devices_can_be_counted(values: Values) -> Iterator[Fault]:
+    """Ranks come as a number, as a list of devices, or as all there are."""
+    devices = get(values, "trainer.devices")
+    everything = devices == -1 or devices in ("-1", "auto")
+    if isinstance(devices, int | str | list) and not everything and not local_ranks(values):
+        yield Fault(
+            key="trainer.devices",
+            message=f"`{devices}` does not say how many ranks there are",
+            suggestion="a number from 1 on, a list such as [0,1], or auto (or -1) for every device",
+        )
+
+
 def _started_outside() -> bool:
     return any(os.environ.get(name, "1") not in ("", "1") for name in OUTSIDE)
 

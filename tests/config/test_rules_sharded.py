@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,3 +89,28 @@ def test_settings_of_zero_that_contradict_each_other(settings: dict[str, Any], k
 def test_zero_clips_by_norm_only() -> None:
     trainer = {"gradient_clip_algorithm": "value"}
     assert found(rules.zero_settings_agree, strategy=ZERO, trainer=trainer)
+
+
+def test_heads_of_pretrained_weights(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"num_attention_heads": 12, "intermediate_size": 1536}')
+    model: dict[str, Any] = {"source": f"file://{tmp_path}"}
+    strategy, five = sharded(1, None), {"devices": 5, "num_nodes": 1}
+    heads, hidden = found(rules.layers_can_be_cut, strategy=strategy, model=model, trainer=five)
+    assert heads == (
+        "model.source: its num_attention_heads, 12, cannot be divided by 5 tensor-parallel ranks"
+    )
+    assert "intermediate_size, 1536" in hidden
+    assert not found(rules.layers_can_be_cut, strategy=strategy, model=model)
+    for elsewhere in (f"file://{tmp_path}/none", "hf://org/name", "no asset", None):
+        model = {"source": elsewhere}
+        assert not found(rules.layers_can_be_cut, strategy=strategy, model=model, trainer=five)
+
+
+def test_a_file_for_deepspeed_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (line,) = found(rules.file_for_deepspeed, strategy=ZERO | {"config": "zero.json"})
+    assert line == "strategy.config: there is no file zero.json"
+    (tmp_path / "zero.json").write_text("{}")
+    rights: list[Any] = ["zero.json", None, {"zero_optimization": {}}]
+    for right in rights:
+        assert not found(rules.file_for_deepspeed, strategy=ZERO | {"config": right})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llm_lab.config import rules_strategy as rules
+from llm_lab.config.rules import numbers_in_range
 
 DDP = "llm_lab.strategies.ddp.DDP"
 LOCAL = "llm_lab.strategies.local_sgd.LocalSGD"
@@ -77,3 +78,37 @@ def test_no_average_of_weights_that_differ() -> None:
     assert line.startswith("callbacks.ema: each rank would average its own weights")
     assert told(rules.averages_of_one_model, values(LOCAL, every=1) | ema) == []
     assert told(rules.averages_of_one_model, values(DDP) | ema) == []
+
+
+@pytest.mark.parametrize("devices", [0, -3, [], "two", "0", "0,1"])
+def test_devices_that_say_no_number(devices: Any) -> None:
+    (line,) = told(rules.devices_can_be_counted, values(devices=devices))
+    assert line == (
+        f"trainer.devices: `{devices}` does not say how many ranks there are"
+        " - a number from 1 on, a list such as [0,1], or auto (or -1) for every device"
+    )
+
+
+@pytest.mark.parametrize("devices", [-1, 1, 8, "auto", "-1", "2", [0], [1, 3], None])
+def test_devices_that_do(devices: Any) -> None:
+    assert told(rules.devices_can_be_counted, values(devices=devices)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "right"),
+    [
+        ("launch.restarts", -1, 0),
+        ("launch.timeout", 0, 0.5),
+        ("launch.timeout", float("nan"), 1),
+        ("launch.timeout", float("inf"), 1),
+        ("strategy.every", 0, 1),
+        ("strategy.rank", 0, 1),
+        ("strategy.bucket_cap_mb", 0.0, 1e-3),
+        ("sweep.retries", -2, 0),
+    ],
+)
+def test_numbers_out_of_range(key: str, value: float, right: float) -> None:
+    group, name = key.split(".")
+    (line,) = told(numbers_in_range, {group: {name: value}})
+    assert line.startswith(f"{key}: must be ")
+    assert told(numbers_in_range, {group: {name: right}}) == []
