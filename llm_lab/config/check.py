@@ -46,7 +46,8 @@ def faults_of(composed: Composed) -> list[Fault]:
     values = plain(composed.config, found)
     fitted = list(_root(values, composed))
     told = {fault.key for fault in [*found, *fitted]}
-    fitted += [fault for fault in rules.apply(values) if fault.key not in told]
+    known = told | {fault.key for fault in composed.faults}  # only a proposal stands there
+    fitted += [fault for fault in rules.apply(values) if fault.key not in known]
     told |= {fault.key for fault in fitted}
     found += [fault for fault in fitted if not _follows(fault, composed, told)]
     found += _files(values, composed)
@@ -81,6 +82,8 @@ def _placed(fault: Fault, composed: Composed) -> Fault:
     """The fault with the place where its key, or the node that lacks it, was written."""
     if fault.where:
         return fault
+    if fault.key in GROUPS and (word := _choosing(fault.key, composed)):
+        return dataclasses.replace(fault, where=word)
     origin = origins.find(composed.origins, fault.key)
     if origin is origins.HYDRA or fault.key not in composed.origins:
         head = fault.key
@@ -88,6 +91,13 @@ def _placed(fault: Fault, composed: Composed) -> Fault:
             head = head.rpartition(".")[0]
         origin = composed.origins.get(f"{head}._target_", origin)
     return fault if origin is origins.HYDRA else dataclasses.replace(fault, where=str(origin))
+
+
+def _choosing(group: str, composed: Composed) -> str:
+    """The word that chose in a group, whoever set single values of it; empty where none did."""
+    return next(
+        (word for word in reversed(composed.overrides) if word.lstrip("+").startswith(f"{group}=")), ""
+    )
 
 
 def _root(values: dict[str, Any], composed: Composed) -> Iterator[Fault]:
