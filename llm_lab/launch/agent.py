@@ -6,9 +6,11 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from llm_lab.errors import ConfigError, Interrupted, LabError, RunError
 from llm_lab.launch import loopback
 from llm_lab.launch.meeting import meeting_failed
 from llm_lab.launch.options import Launch
+from llm_lab.launch.place import number_of
 
 STOP_WITHIN = 30  # seconds between the request to stop and the end by force
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"  # torch's own, and Slurm's usual notice of preemption
@@ -45,13 +48,24 @@ class Agent:
     options: Launch
 
     def __post_init__(self) -> None:
-        """Check that the other nodes can be found; raises ConfigError, before anything is written or started."""
+        """Check that the nodes can find each other, before anything is written or started.
+
+        Raises:
+            ConfigError: nothing says where the others are.
+            RunError: what says so is wrong, or the port of this node, the first, cannot be had.
+        """
         missing = [name for name in NODE if name not in os.environ]
         if self.nodes > 1 and missing:
             raise ConfigError(
                 f"trainer.num_nodes={self.nodes}: nothing says where the other nodes are; set {', '.join(NODE)} "
                 f"on each node ({', '.join(missing)} missing), or start the run with torchrun or srun"
             )
+        if self.nodes > 1:
+            node, port = number_of(os.environ, "NODE_RANK"), number_of(os.environ, "MASTER_PORT")
+            if node >= self.nodes:
+                raise RunError(f"NODE_RANK={node} is none of the {self.nodes} nodes, which count from 0")
+            if node == 0:
+                _port_is_free(port)
 
     def run(self) -> None:
         """Start the ranks and wait for them; when one dies, the others are stopped within seconds.
@@ -102,11 +116,26 @@ class Agent:
             return loopback.NAME, f"{loopback.ADDRESS}:0", {"rank": 0}
         endpoint, node = (
             f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
-            int(os.environ["NODE_RANK"]),
+            number_of(os.environ, "NODE_RANK"),
         )
         if self.options.elastic:
             return "c10d", endpoint, {"is_host": node == 0}
         return "static", endpoint, {"rank": node}
+
+
+@cache  # torch's store of one job of a sweep may outlive it, and the next job shares it
+def _port_is_free(port: int) -> None:
+    """Raise RunError where the nodes cannot meet at a port of this one."""
+    both = socket.has_dualstack_ipv6()
+    with socket.socket(socket.AF_INET6 if both else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if both:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        try:
+            probe.bind(("", port))
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise RunError(f"MASTER_PORT={port}: {why}; set it to a free port") from None
 
 
 def _first(failures: Mapping[int, ProcessFailure]) -> LabError | Interrupted:

@@ -64,17 +64,20 @@ def placed(environ: Mapping[str, str] | None = None) -> Place | None:
 
 
 def _torchrun(environ: Mapping[str, str]) -> Place:
-    rank, world = _int(environ, "RANK"), _int(environ, "WORLD_SIZE", 1)
+    rank, world = number_of(environ, "RANK"), number_of(environ, "WORLD_SIZE", 1)
     if not 0 <= rank < world:
         raise RunError(f"RANK={rank} is no rank of WORLD_SIZE={world}; set both, or neither")
+    local = number_of(environ, "LOCAL_WORLD_SIZE", 1)
+    if not 1 <= local <= world:
+        raise RunError(f"LOCAL_WORLD_SIZE={local} is no part of WORLD_SIZE={world}")
     return Place(
         rank=rank,
         world_size=world,
-        local_rank=_int(environ, "LOCAL_RANK", 0),
-        local_world_size=_int(environ, "LOCAL_WORLD_SIZE", 1),
-        node_rank=_int(environ, "GROUP_RANK", _int(environ, "NODE_RANK", 0)),
+        local_rank=number_of(environ, "LOCAL_RANK", 0),
+        local_world_size=local,
+        node_rank=number_of(environ, "GROUP_RANK", number_of(environ, "NODE_RANK", 0)),
         address=environ.get("MASTER_ADDR", "127.0.0.1"),
-        port=_int(environ, "MASTER_PORT", PORT),
+        port=number_of(environ, "MASTER_PORT", PORT),
     )
 
 
@@ -82,26 +85,28 @@ def _slurm(environ: Mapping[str, str]) -> Place | None:
     """The task of a job step; a batch script, or a shell that `salloc` or `srun --pty` opened, is one process."""
     if "SLURM_STEP_ID" not in environ:
         return None
-    world = _int(environ, "SLURM_STEP_NUM_TASKS", _int(environ, "SLURM_NTASKS", 1))
-    nodes = _int(environ, "SLURM_STEP_NUM_NODES", _int(environ, "SLURM_NNODES", 1))
-    if world % nodes:
+    world = number_of(environ, "SLURM_STEP_NUM_TASKS", number_of(environ, "SLURM_NTASKS", 1))
+    nodes = number_of(environ, "SLURM_STEP_NUM_NODES", number_of(environ, "SLURM_NNODES", 1))
+    if nodes < 1 or world % nodes:
         raise RunError(
             f"{world} Slurm tasks on {nodes} nodes: every node needs the same number; use --ntasks-per-node"
         )
     return Place(
-        rank=_int(environ, "SLURM_PROCID"),
+        rank=number_of(environ, "SLURM_PROCID"),
         world_size=world,
-        local_rank=_int(environ, "SLURM_LOCALID", 0),
+        local_rank=number_of(environ, "SLURM_LOCALID", 0),
         local_world_size=world // nodes,
-        node_rank=_int(environ, "SLURM_NODEID", 0),
+        node_rank=number_of(environ, "SLURM_NODEID", 0),
         address=environ.get("MASTER_ADDR") or first_host(environ.get("SLURM_STEP_NODELIST", "")),
-        port=_int(environ, "MASTER_PORT", _slurm_port(environ)),
+        port=number_of(environ, "MASTER_PORT", _slurm_port(environ)),
     )
 
 
 def _slurm_port(environ: Mapping[str, str]) -> int:
     """A port that two jobs, or two steps of one job, are unlikely to share."""
-    return 15000 + (_int(environ, "SLURM_JOB_ID", 0) * 7 + _int(environ, "SLURM_STEP_ID", 0)) % 10000
+    return (
+        15000 + (number_of(environ, "SLURM_JOB_ID", 0) * 7 + number_of(environ, "SLURM_STEP_ID", 0)) % 10000
+    )
 
 
 def first_host(nodes: str) -> str:
@@ -110,7 +115,8 @@ def first_host(nodes: str) -> str:
     return "127.0.0.1" if match is None else "".join(part or "" for part in match.groups())
 
 
-def _int(environ: Mapping[str, str], name: str, default: int | None = None) -> int:
+def number_of(environ: Mapping[str, str], name: str, default: int | None = None) -> int:
+    """A variable's number, or the default where it is not set; raises RunError for anything else."""
     text = environ.get(name, "" if default is None else str(default))
     if not text.strip().isdigit():
         raise RunError(f"{name}={text or '(not set)'} is not a number, so this process cannot tell its rank")

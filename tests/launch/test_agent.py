@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from llm_lab.errors import ConfigError, DataError, Interrupted
+from llm_lab.errors import ConfigError, DataError, Interrupted, RunError
 from llm_lab.launch.agent import NODE, Agent, _first
 from llm_lab.launch.options import Launch
 
@@ -59,3 +60,37 @@ def test_several_nodes_need_an_address(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MASTER_ADDR", "10.77.0.1")
     with pytest.raises(ConfigError, match=r"trainer.num_nodes=2: .*\(MASTER_PORT, NODE_RANK missing\)"):
         Agent(directory=tmp_path, ranks=1, nodes=2, options=Launch())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("NODE_RANK", "x", "NODE_RANK=x is not a number"),
+        ("NODE_RANK", "2", "NODE_RANK=2 is none of the 2 nodes"),
+        ("MASTER_PORT", "x", "MASTER_PORT=x is not a number"),
+        ("MASTER_PORT", "99999", "MASTER_PORT=99999: .*; set it to a free port"),
+    ],
+)
+def test_several_nodes_need_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    for known, right in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29599", "NODE_RANK": "0"}.items():
+        monkeypatch.setenv(known, value if known == name else right)
+    with pytest.raises(RunError, match=words):
+        Agent(directory=tmp_path, ranks=1, nodes=2, options=Launch())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ""])
+def test_a_port_in_use_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    with socket.create_server((host, 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": "0"}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(RunError, match=f"MASTER_PORT={port}: Address already in use"):
+            Agent(directory=tmp_path, ranks=1, nodes=2, options=Launch())
+        monkeypatch.setenv("NODE_RANK", "1")  # the port is the first node's
+        Agent(directory=tmp_path, ranks=1, nodes=2, options=Launch())
+    monkeypatch.setenv("NODE_RANK", "0")
+    Agent(directory=tmp_path, ranks=1, nodes=2, options=Launch())

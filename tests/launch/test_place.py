@@ -47,6 +47,10 @@ def test_a_process_of_its_own_is_no_rank() -> None:
     ("variables", "words"),
     [
         ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK=2 is no rank of WORLD_SIZE=2"),
+        (
+            {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "0"},
+            "LOCAL_WORLD_SIZE=0 is no part of WORLD_SIZE=2",
+        ),
         ({"RANK": "1"}, "RANK=1 is no rank of WORLD_SIZE=1"),
         ({"RANK": "one", "WORLD_SIZE": "2"}, "RANK=one is not a number"),
         ({"RANK": "0", "WORLD_SIZE": "2", "MASTER_PORT": ""}, "MASTER_PORT=.not set. is not a number"),
