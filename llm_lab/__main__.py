@@ -43,12 +43,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(words: Words) -> int:
     """Hand the words to their verb; among several ranks that torchrun or Slurm started, rank 0 does."""
-    place = placed() if words.verb in TRAIN else None
+    if words.verb not in TRAIN:
+        return 0 if _follows() else do(words)
+    place = placed()
     if place is None:
         return do(words)
     from llm_lab.launch.rank import take_part
 
     return take_part(place, words, do)
+
+
+def _follows() -> bool:
+    """Whether another rank does the same; variables that make no sense are nothing to a process of its own."""
+    try:
+        place = placed()
+    except LabError:
+        return False
+    return place is not None and place.rank > 0
 
 
 def do(words: Words) -> int:

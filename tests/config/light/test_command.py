@@ -156,3 +156,16 @@ def test_a_start_takes_less_than_half_a_second(line: str) -> None:
         assert lab_process(*line.split(), cwd=ROOT).code == 0
         times.append(time.perf_counter() - begun)
     assert min(times) < 0.5
+
+
+def test_among_several_ranks_the_first_alone_answers(
+    tree: Path, lab: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert lab("list") == Result(code=0, out="", err="")
+    monkeypatch.setenv("RANK", "0")
+    assert lab("list").out
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("RANK", "7")  # makes no sense, but nothing here asks
+    assert lab("list").out
