@@ -41,8 +41,8 @@ class OptunaSweeper(Sweeper):
         objective: str | Sequence[str] | None = None,
         direction: str | Sequence[str] | None = None,
         startup: int = 5,
-        prune_from: float = 0.2,
-        reduction: int = 3,
+        prune_from: float = 0.1,
+        reduction: int = 2,
     ) -> None:
         self._given: dict[str, Any] = {}
         self.settings = {

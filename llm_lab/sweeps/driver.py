@@ -79,15 +79,23 @@ class Driver:
         """
         waiting = self._missing(jobs)
         while waiting and not self.stopped:
+            before = [self._mark(job) for job in waiting]
             error = self._round(waiting, at_once)
-            self._bury(waiting, error)
-            if any(state_of(self.directory / job.directory) == "interrupted" for job in waiting):
+            begun = [job for job, mark in zip(waiting, before, strict=True) if self._mark(job) != mark]
+            self._bury(begun, error)
+            if any(state_of(self.directory / job.directory) == "interrupted" for job in begun):
                 raise Interrupted
-            left = [job for job in waiting if self._again(job)]
-            if error is not None and len(left) == len(waiting) and not self._deaths:
+            if not begun and error is None:
+                return
+            if not begun:
                 first = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 raise RunError(f"the launcher could not start a job: {first}") from error
-            waiting = left
+            waiting = [job for job in waiting if job not in begun or self._again(job)]
+
+    def _mark(self, job: Job) -> tuple[object, ...]:
+        """What changes as soon as a job is at work: states that an earlier issue left are no news."""
+        state = read_state(self.directory / job.directory)
+        return tuple(state.get(name) for name in ("state", "process", "started", "ended"))
 
     @property
     def stopped(self) -> bool:
@@ -151,10 +159,10 @@ class Driver:
                 say(f"[{job.number + 1}/{self.sweep.total}] {outcome(run, self.sweep)}")
 
     def _again(self, job: Job) -> bool:
-        """Whether the job has not been started yet, or is to be repeated after its process died."""
-        state = state_of(self.directory / job.directory)
+        """Whether the job is to be repeated: its process died."""
         retries = self.sweep.retries if self.sweep.on_failure == "retry" else 0
-        return not state or (state == "failed" and 0 < self._deaths.get(job.directory, 0) <= retries)
+        failed = state_of(self.directory / job.directory) == "failed"
+        return failed and 0 < self._deaths.get(job.directory, 0) <= retries
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from llm_lab.launch.place import placed
 from llm_lab.modes import failure
 from llm_lab.modes.run import read_state
 from llm_lab.sweeps.failures import record
@@ -27,6 +28,10 @@ def in_sweep(run: Callable[[], object], directory: Path, folder: Path) -> float 
     Returns:
         The first objective; None where there is no figure.
     """
+    place = placed()
+    if place is not None and place.rank:  # one task of several: rank 0 keeps the record
+        run()
+        return None
     sweep = Sweep.read(folder) if (folder / FILE).is_file() else Sweep(name="")
     job = sweep.job_in(str(directory.relative_to(folder))) if directory.is_relative_to(folder) else None
     if state_of(directory) not in DONE and not (folder / STOP).exists():
