@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 import traceback
@@ -14,6 +15,7 @@ from llm_lab.modes.run import read_state
 from llm_lab.sweeps.failures import record
 from llm_lab.sweeps.record import DONE, FILE, Job, Sweep, state_of, value_of
 
+log = logging.getLogger(__name__)
 STOP = ".stop"  # no further job of the sweep is started while this is there
 
 
@@ -30,7 +32,10 @@ def in_sweep(run: Callable[[], object], directory: Path, folder: Path) -> float 
     """
     place = placed()
     if place is not None and place.rank:  # one task of several: rank 0 keeps the record
-        run()
+        try:
+            run()
+        except Exception:
+            log.exception("rank %d failed", place.rank)
         return None
     sweep = Sweep.read(folder) if (folder / FILE).is_file() else Sweep(name="")
     job = sweep.job_in(str(directory.relative_to(folder))) if directory.is_relative_to(folder) else None
