@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from llm_lab.config import build
 from llm_lab.config.check import check
 from llm_lab.config.compose import compose
 from llm_lab.config.hardware import supports_bf16
+from llm_lab.data.arrow import TokenTable
 from llm_lab.data.module import DataModule
 from llm_lab.models.folder import model_folder
 
@@ -63,12 +64,12 @@ def bare(config: Any, data: DataModule, seed: int) -> tuple[nn.Module, Clock]:
 
 def trainer(config: Any, data: DataModule, seed: int, *, strategy: str) -> tuple[nn.Module, Clock]:
     """Train with transformers' Trainer; `strategy` is how it samples."""
-    clock, table = Clock(), data.train_dataloader().table
+    clock, table = Clock(), cast("TokenTable", data.train_dataloader().table)
     rows = np.arange(len(table))
     run = Trainer(
         model=plain_model(config, seed),
         args=arguments(seed, strategy),
-        train_dataset=_Rows(table.tokens(rows), table.targets(rows)),
+        train_dataset=_Rows(table.tokens(rows), table.batch(rows, 0)["labels"].numpy()),
         data_collator=DataCollatorWithPadding(AutoTokenizer.from_pretrained(data.spec.tokenizer)),
         callbacks=[_Stopwatch(clock)],
     )

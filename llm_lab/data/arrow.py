@@ -1,11 +1,11 @@
 """Tokenized rows in an Arrow stream file: written in pieces, read through the page cache.
 
-The file is what ``datasets.Dataset.from_file`` opens; its columns are ``text``, ``label`` and ``input_ids``.
+The file is what ``datasets.Dataset.from_file`` opens; one of its columns is ``input_ids``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,30 +13,35 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import torch
 
-from llm_lab.data.spec import Problem
+from llm_lab.data.collate import pad, pad_column
+from llm_lab.data.table import Batch, IntArray, Table
 
-IntArray = npt.NDArray[np.int64]
-LABEL_TYPES = {"single_label": pa.int32(), "multi_label": pa.list_(pa.int32()), "regression": pa.float64()}
+IDS, TYPES = "input_ids", "token_type_ids"
+INTEGERS = pa.list_(pa.int32())
 PIECE_BYTES = 1 << 21  # of rows gathered before they are written: few pieces, little memory
 READ_ROWS = 512
 
 
 class ArrowWriter:
-    """Collects rows and writes them piece by piece, so that neither many nor long rows fill the memory."""
+    """Collects rows and writes them piece by piece, so that neither many nor long rows fill the memory.
 
-    def __init__(self, *, path: Path, problem: Problem) -> None:
-        fields = [("text", pa.string()), ("label", LABEL_TYPES[problem]), ("input_ids", pa.list_(pa.int32()))]
-        self._schema = pa.schema(fields)
+    Args:
+        path: the file.
+        columns: type of each column by name.
+    """
+
+    def __init__(self, *, path: Path, columns: Mapping[str, pa.DataType]) -> None:
+        self._schema = pa.schema(list(columns.items()))
         self._sink = pa.OSFile(str(path), "wb")
         self._stream = pa.ipc.new_stream(self._sink, self._schema)
         self._pool = pa.system_memory_pool()  # gives large blocks back at once, as Arrow's default does not
         self._waiting: list[Any] = []
 
-    def add(self, texts: Sequence[str], labels: Sequence[Any], ids: Sequence[Sequence[int]]) -> None:
-        """Append rows: texts, targets and token numbers, one each."""
-        columns = zip((texts, labels, ids), self._schema.types, strict=True)
-        arrays = [pa.array(values, kind, memory_pool=self._pool) for values, kind in columns]
+    def add(self, values: Mapping[str, Sequence[Any]]) -> None:
+        """Append rows, given by column."""
+        arrays = [pa.array(values[field.name], field.type, memory_pool=self._pool) for field in self._schema]
         self._waiting.append(pa.record_batch(arrays, schema=self._schema))
         if sum(batch.nbytes for batch in self._waiting) >= PIECE_BYTES:
             self._flush()
@@ -58,11 +63,16 @@ class ArrowWriter:
         self._sink.close()
 
 
-class TokenTable:
-    """The rows of one split, memory-mapped: nothing is copied before a batch is made."""
+class TokenTable(Table):
+    """The rows of one split, memory-mapped: nothing is copied before a batch is made.
 
-    def __init__(self, *, path: Path, problem: Problem, labels: int) -> None:
-        self.problem, self.labels = problem, labels
+    Args:
+        path: the file.
+        pad_id: token number that fills rows up.
+    """
+
+    def __init__(self, *, path: Path, pad_id: int) -> None:
+        self.pad_id = pad_id
         self._table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
         self._pieces = [_Piece(batch) for batch in self._table.to_batches()]
         rows = [piece.rows for piece in self._pieces]
@@ -74,32 +84,43 @@ class TokenTable:
 
     def lengths(self, rows: IntArray) -> IntArray:
         """Tokens of each row, [N] to [N]."""
+        return self.counts(IDS, rows)
+
+    def batch(self, rows: IntArray, epoch: int) -> Batch:
+        """``input_ids`` and ``attention_mask``, with ``token_type_ids`` where the file has them: [B, T] each."""
+        batch = pad(self.tokens(rows), pad_id=self.pad_id)
+        if TYPES in self._table.column_names:
+            batch[TYPES] = pad_column(self.column(TYPES, rows), like=batch[IDS], fill=0)
+        return batch
+
+    def tokens(self, rows: IntArray) -> list[npt.NDArray[np.int32]]:
+        """Views of the token numbers of each row."""
+        return self.column(IDS, rows)
+
+    def column(self, name: str, rows: IntArray) -> list[Any]:
+        """The cells of a column of numbers, or views of those of a column of lists."""
+        return [
+            self._pieces[piece].cell(name, place) for piece, place in zip(*self._locate(rows), strict=True)
+        ]
+
+    def numbers(self, name: str, rows: IntArray) -> torch.Tensor:
+        """A column of whole numbers, int64 [N]."""
+        return torch.from_numpy(np.array(self.column(name, rows), np.int64))
+
+    def counts(self, name: str, rows: IntArray) -> IntArray:
+        """Lengths of the lists of a column, [N] to [N]."""
         piece, place = self._locate(rows)
         lengths = np.empty(len(rows), np.int64)
         for number in np.unique(piece):
             chosen = piece == number
-            offsets, inside = self._pieces[number].offsets, place[chosen]
+            offsets, inside = self._pieces[number].offsets[name], place[chosen]
             lengths[chosen] = offsets[inside + 1] - offsets[inside]
         return lengths
 
-    def tokens(self, rows: IntArray) -> list[npt.NDArray[np.int32]]:
-        """Views of the token numbers of each row."""
-        return [self._pieces[piece].tokens(place) for piece, place in zip(*self._locate(rows), strict=True)]
-
-    def targets(self, rows: IntArray) -> npt.NDArray[Any]:
-        """Targets of each row: int64 [N], float32 [N] for regression, float32 [N, C] for multi-label."""
-        cells = [self._pieces[piece].label(place) for piece, place in zip(*self._locate(rows), strict=True)]
-        if self.problem == "multi_label":
-            targets = np.zeros((len(rows), self.labels), np.float32)
-            for target, cell in zip(targets, cells, strict=True):
-                target[cell] = 1.0
-            return targets
-        return np.array(cells, np.float32 if self.problem == "regression" else np.int64)
-
-    def stream(self) -> Iterator[tuple[str, Any]]:
-        """Yield text and raw target of every row, in order."""
-        for batch in self._table.select(["text", "label"]).to_batches(max_chunksize=READ_ROWS):
-            yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
+    def stream(self, *names: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the named columns of every row, in order."""
+        for batch in self._table.select(list(names)).to_batches(max_chunksize=READ_ROWS):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def _locate(self, rows: IntArray) -> tuple[IntArray, IntArray]:
         piece = np.searchsorted(self._ends, rows, side="right")
@@ -107,22 +128,22 @@ class TokenTable:
 
 
 class _Piece:
-    """One record batch as numpy views."""
+    """One record batch as numpy views: of its numbers, and of its lists of numbers."""
 
     def __init__(self, batch: Any) -> None:
         self.rows: int = batch.num_rows
-        ids = batch.column("input_ids")
-        self.offsets: npt.NDArray[np.int32] = ids.offsets.to_numpy()
-        self._values: npt.NDArray[np.int32] = ids.values.to_numpy()
-        label = batch.column("label")
-        nested = pa.types.is_list(label.type)
-        self._label_offsets = label.offsets.to_numpy() if nested else None
-        self._labels = (label.values if nested else label).to_numpy()
+        self.offsets: dict[str, npt.NDArray[np.int32]] = {}
+        self._values: dict[str, npt.NDArray[Any]] = {}
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if pa.types.is_list(column.type) and pa.types.is_primitive(column.type.value_type):
+                self.offsets[name] = column.offsets.to_numpy()
+                self._values[name] = column.values.to_numpy()
+            elif pa.types.is_primitive(column.type):
+                self._values[name] = column.to_numpy()
 
-    def tokens(self, place: int) -> npt.NDArray[np.int32]:
-        return self._values[self.offsets[place] : self.offsets[place + 1]]
-
-    def label(self, place: int) -> Any:
-        if self._label_offsets is None:
-            return self._labels[place]
-        return self._labels[self._label_offsets[place] : self._label_offsets[place + 1]]
+    def cell(self, name: str, place: int) -> Any:
+        values = self._values[name]
+        if name not in self.offsets:
+            return values[place]
+        offsets = self.offsets[name]
+        return values[offsets[place] : offsets[place + 1]]

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
-Batch = dict[str, Tensor]
+from llm_lab.data.table import Batch
 
 
 def pad(sequences: Sequence[npt.NDArray[np.int32]], *, pad_id: int) -> Batch:
@@ -26,6 +25,14 @@ def pad(sequences: Sequence[npt.NDArray[np.int32]], *, pad_id: int) -> Batch:
         ids[row, : len(sequence)] = sequence
         mask[row, : len(sequence)] = 1
     return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+
+def pad_column(cells: Sequence[npt.NDArray[Any]], *, like: torch.Tensor, fill: int) -> torch.Tensor:
+    """Numbers that stand beside the tokens, one each, as int64 of the shape of ``like`` [B, T]."""
+    values = np.full(tuple(like.shape), fill, np.int64)
+    for row, cell in enumerate(cells):
+        values[row, : len(cell)] = cell
+    return torch.from_numpy(values)
 
 
 def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> list[list[int]]:

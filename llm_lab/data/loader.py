@@ -1,4 +1,4 @@
-"""Batches from a token table; the training loader knows where it stands, so that runs resume in mid-epoch."""
+"""Batches from a table of rows; the training loader knows where it stands, so that runs resume in mid-epoch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from llm_lab.data.arrow import IntArray, TokenTable
-from llm_lab.data.collate import Batch, pad
 from llm_lab.data.order import Cut, Order
+from llm_lab.data.table import Batch, IntArray, Table
 
 
 class BatchLoader:
@@ -18,15 +17,14 @@ class BatchLoader:
 
     Args:
         table: rows of the split.
-        pad_id: token number that fills rows up.
         cut: gives the way a step is cut, asked anew at each pass (accumulation may be scheduled).
         seed: seed of the order; None for the order of the rows.
     """
 
-    def __init__(
-        self, *, table: TokenTable, pad_id: int, cut: Callable[[], Cut], seed: int | None = None
-    ) -> None:
-        self.table, self.pad_id, self.cut, self.seed = table, pad_id, cut, seed
+    epoch = 0
+
+    def __init__(self, *, table: Table, cut: Callable[[], Cut], seed: int | None = None) -> None:
+        self.table, self.cut, self.seed = table, cut, seed
 
     @property
     def order(self) -> Order:
@@ -38,20 +36,15 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of this rank."""
-        for rows, step_rows in self.order.batches(epoch=0):
-            yield self.batch(rows, step_rows)
+        for rows, step in self.order.batches(epoch=0):
+            yield self.batch(rows, step)
 
-    def batch(self, rows: IntArray, step_targets: int) -> Batch:
-        """Collate rows; every row is one target, whatever the number of labels it holds.
-
-        Where there are fewer rows than ranks, a rank without rows gets one filler row of inputs and no labels:
-        what a model says beyond the labels does not count.
-        """
+    def batch(self, rows: IntArray, step: IntArray) -> Batch:
+        """Collate rows, with their numbers and the number of targets among all rows of their step."""
         return {
-            **pad(self.table.tokens(rows), pad_id=self.pad_id),
-            "labels": torch.from_numpy(self.table.targets(rows)),
+            **self.table.batch(rows, self.epoch),
             "index": torch.from_numpy(rows),
-            "step_targets": torch.tensor(np.float32(step_targets)),
+            "step_targets": torch.tensor(np.float32(self.table.weights(step).sum())),
         }
 
 
@@ -63,7 +56,6 @@ class TrainLoader(BatchLoader):
 
     Args:
         table: rows of the split.
-        pad_id: token number that fills rows up.
         cut: gives the way a step is cut.
         seed: seed of the order.
         stop: gives the number of batches after which the trainer breaks an epoch off, None for all.
@@ -72,13 +64,12 @@ class TrainLoader(BatchLoader):
     def __init__(
         self,
         *,
-        table: TokenTable,
-        pad_id: int,
+        table: Table,
         cut: Callable[[], Cut],
         seed: int,
         stop: Callable[[], int | None] = lambda: None,
     ) -> None:
-        super().__init__(table=table, pad_id=pad_id, cut=cut, seed=seed)
+        super().__init__(table=table, cut=cut, seed=seed)
         self.stop = stop
         self.epoch = 0
         self.position = 0
@@ -90,9 +81,9 @@ class TrainLoader(BatchLoader):
             self.set_epoch(self.epoch + 1)
         self.position = self.position if self._restored else 0
         self._restored = False
-        for rows, step_rows in self.order.batches(self.epoch, self.position, self.stop()):
+        for rows, step in self.order.batches(self.epoch, self.position, self.stop()):
             self.position += 1
-            yield self.batch(rows, step_rows)
+            yield self.batch(rows, step)
 
     @property
     def sampler(self) -> TrainLoader:

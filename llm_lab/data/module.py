@@ -11,13 +11,13 @@ from typing import Any
 
 from pytorch_lightning import LightningDataModule
 
-from llm_lab.data.arrow import TokenTable
 from llm_lab.data.cache import DONE, content_hash, prepared
 from llm_lab.data.loader import BatchLoader, TrainLoader
 from llm_lab.data.order import Cut
 from llm_lab.data.padding import padding_share
 from llm_lab.data.rejects import NAME as REJECTED
 from llm_lab.data.spec import DataSpec, Split
+from llm_lab.data.table import Table
 from llm_lab.errors import ConfigError, DataError
 from llm_lab.strategies.parallel import replica
 
@@ -48,7 +48,15 @@ class DataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
-        """Write ``SPLIT.arrow`` and ``tokenizer/`` into ``folder`` and describe them."""
+        """Write the rows of each split and ``tokenizer/`` into ``folder`` and describe them."""
+
+    @abstractmethod
+    def table(self, folder: Path, split: str, spec: DataSpec) -> Table:
+        """The rows of a split, as `make` wrote them into ``folder``."""
+
+    @abstractmethod
+    def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
+        """Yield what the baselines and the report get to see of each row of a split, in the table's order."""
 
     @property
     def spec(self) -> DataSpec:
@@ -119,26 +127,21 @@ class DataModule(LightningDataModule, ABC):
         return self._loader("test", self.spec) if self.spec.sizes.get("test") else []
 
     def rows(self, split: Split) -> Iterator[dict[str, Any]]:
-        """Yield ``text``, ``label`` (name, list of names, or number) and ``index`` of each row of a split."""
+        """Yield the raw rows of a split with their ``index``; none of a split that there is not."""
         spec = self.spec
-        if not spec.sizes.get(split):
-            return
-        for index, (text, label) in enumerate(self._table(split, spec).stream()):
-            yield {"text": text, "label": _named(label, spec), "index": index}
-
-    def _table(self, split: str, spec: DataSpec) -> TokenTable:
-        return TokenTable(path=self._folder / f"{split}.arrow", problem=spec.problem, labels=len(spec.labels))
+        if spec.sizes.get(split):
+            for index, row in enumerate(self.raw(self._folder, split, spec)):
+                yield {**row, "index": index}
 
     def _loader(self, split: str, spec: DataSpec) -> BatchLoader:
         if split == "train":
             return self._training(spec)
-        table, pad_id = self._table(split, spec), int(spec.summary["pad_id"])
-        return BatchLoader(table=table, pad_id=pad_id, cut=lambda: self._cut(train=False))
+        table = self.table(self._folder, split, spec)
+        return BatchLoader(table=table, cut=lambda: self._cut(train=False))
 
     def _training(self, spec: DataSpec) -> TrainLoader:
         return TrainLoader(
-            table=self._table("train", spec),
-            pad_id=int(spec.summary["pad_id"]),
+            table=self.table(self._folder, "train", spec),
             cut=lambda: self._cut(train=True),
             seed=self.seed,
             stop=self._train_limit,
@@ -158,12 +161,6 @@ class DataModule(LightningDataModule, ABC):
     def _train_limit(self) -> int | None:
         batches = self.trainer.num_training_batches if self.trainer else None
         return None if batches is None or batches == float("inf") else int(batches)
-
-
-def _named(label: Any, spec: DataSpec) -> Any:
-    if spec.problem == "regression":
-        return label
-    return [spec.labels[one] for one in label] if isinstance(label, list) else spec.labels[label]
 
 
 def _write_spec(folder: Path, spec: DataSpec) -> None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from llm_lab.data.arrow import IntArray
+from llm_lab.data.table import IntArray
 
 WINDOW = 4096  # rows sorted by length together: random enough to learn from, sorted enough to pad little
 ROUNDS = 4
@@ -60,14 +60,16 @@ class Order:
     def _rest_batches(self) -> int:
         return -(-self.rest // (self.cut.batch_size * self.cut.world_size))
 
-    def batches(self, epoch: int, start: int = 0, stop: int | None = None) -> Iterator[tuple[IntArray, int]]:
-        """Yield the rows of this rank's micro-batches from ``start`` on, each with its step's row count.
+    def batches(
+        self, epoch: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[IntArray, IntArray]]:
+        """Yield the rows of this rank's micro-batches from ``start`` on, each with all rows of its step.
 
         Args:
             epoch: number of the epoch.
             start: micro-batches to leave out, for resuming.
             stop: number of micro-batches after which the epoch will be broken off: a step that this cuts
-                short counts only the rows that it gets to see.
+                short has only the rows that it gets to see.
         """
         stop = len(self) if stop is None else min(stop, len(self))
         for step, parts in self._steps(epoch, start // self.cut.accumulate):
@@ -75,10 +77,10 @@ class Order:
             if first >= stop:
                 return
             seen = parts[: (stop - first) * self.cut.world_size]
-            total = sum(map(len, seen))
+            step_rows = np.concatenate(seen)
             for number, rows in enumerate(seen[self.cut.rank :: self.cut.world_size], start=first):
                 if number >= start:
-                    yield rows, total
+                    yield rows, step_rows
 
     def _steps(self, epoch: int, start: int) -> Iterator[tuple[int, list[IntArray]]]:
         """Yield each step with its micro-batches, those of one moment side by side."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Problem = Literal["single_label", "multi_label", "regression"]
+Problem = Literal[
+    "single_label", "multi_label", "regression", "tokens", "span", "choice", "pairs", "language"
+]
 Split = Literal["train", "val", "test"]
 
 
@@ -16,8 +18,11 @@ class DataSpec:
     """Labels, sizes, modalities and tokenizer of a prepared data set.
 
     Attributes:
-        problem: what a target is: one label, a set of labels, or a number.
-        labels: label names in the order of the model's outputs; one name (the column) for regression.
+        problem: what a target is: one label, a set of labels, a number, a label per word (``tokens``), an answer in
+            a context (``span``), one text of several (``choice``), the text that belongs to another (``pairs``),
+            or text itself (``language``).
+        labels: label names in the order of the model's outputs; one name (the column) for regression, none where
+            a target is no label.
         sizes: rows per split, for the splits that exist (``train``, ``val``, ``test``).
         class_counts: training rows per label, in the order of ``labels``; empty for regression.
         modalities: the kinds of input columns, e.g. ``("text",)``.
@@ -39,5 +44,5 @@ class DataSpec:
 
     @property
     def outputs(self) -> int:
-        """Width of the model's last layer: the number of labels, 1 for regression."""
+        """Width of a classifier's last layer: the number of labels, 1 for regression."""
         return 1 if self.problem == "regression" else len(self.labels)

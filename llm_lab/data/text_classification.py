@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from llm_lab import assets
 from llm_lab.config import build, build_all
 from llm_lab.data.columns import Columns
 from llm_lab.data.ingest import ingest
+from llm_lab.data.labelled import LabelTable
 from llm_lab.data.labels import label_names, label_reader
 from llm_lab.data.module import TOKENIZER, DataModule
 from llm_lab.data.readers import as_uri
@@ -153,6 +154,14 @@ class TextClassificationData(DataModule):
                 "warnings": targets.warnings,
             },
         )
+
+    def table(self, folder: Path, split: str, spec: DataSpec) -> LabelTable:
+        """Tokens and labels of a split."""
+        return LabelTable(path=folder / f"{split}.arrow", spec=spec)
+
+    def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
+        """Yield ``text`` and ``label`` (name, list of names, or number) of each row."""
+        return self.table(folder, split, spec).named()
 
 
 def _positive(name: str, value: int | None) -> int | None:

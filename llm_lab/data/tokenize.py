@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_lab.data.arrow import ArrowWriter
 from llm_lab.data.collate import encode
+from llm_lab.data.labelled import label_writer
 from llm_lab.data.module import TOKENIZER
 from llm_lab.data.progress import progress
 from llm_lab.data.source import SPLITS
@@ -57,10 +57,10 @@ def tokenize(data: TextClassificationData, staging: Staging, folder: Path, targe
     counts = TokenCounts(sizes=sizes, pad_id=tokenizer.pad_token_id or 0)
     for split, size in sizes.items():
         rows = progress(_rows(data, staging, split, targets), f"tokenizing {split}", size)
-        with ArrowWriter(path=folder / f"{split}.arrow", problem=data.problem) as writer:
+        with label_writer(folder / f"{split}.arrow", data.problem) as writer:
             for texts, labels in _chunks(rows):
                 ids = encode(texts, tokenizer, max_length=data.max_length)
-                writer.add(texts, labels, ids)
+                writer.add({"text": texts, "label": labels, "input_ids": ids})
                 counts.add(split, ids, data.max_length)
     return counts
 
