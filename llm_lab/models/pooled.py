@@ -37,6 +37,11 @@ class PooledConfig(PreTrainedConfig):
         self.classifier_dropout = classifier_dropout
         super().__init__(**kwargs)
 
+    @property
+    def vocab_size(self) -> int:
+        """Of the encoder inside; libraries ask for it."""
+        return int(self.backbone_config().vocab_size)
+
     def backbone_config(self) -> Any:
         """The encoder's own configuration."""
         fields = dict(self.backbone)
@@ -74,6 +79,7 @@ class PooledForSequenceClassification(PreTrainedModel):
         mask = (
             torch.ones(states.shape[:2], device=states.device) if attention_mask is None else attention_mask
         )
+        mask = mask[:, -states.shape[1] :]  # a prefix of keys and values is masked too, but gives no states
         pooled = pool(states, mask, self.config.pooling)
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -98,7 +99,8 @@ def remove(model: nn.Module) -> None:
     """Take the adapters out, in place."""
     for name in adapters_of(model):
         layer = model.get_submodule(name)
-        layer._forward_hooks = {key: hook for key, hook in layer._forward_hooks.items() if hook is not _adapt}  # type: ignore[assignment]  # noqa: SLF001
+        kept = [(key, hook) for key, hook in layer._forward_hooks.items() if hook is not _adapt]  # noqa: SLF001
+        layer._forward_hooks = OrderedDict(kept)  # noqa: SLF001 - a new one: an outline shares it with its model
         delattr(layer, CHILD)
 
 

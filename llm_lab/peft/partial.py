@@ -36,14 +36,14 @@ class Partial(Wrapper):
 
     def __call__(self, module: nn.Module) -> nn.Module:
         """Set ``requires_grad`` in place; what is frozen already stays so."""
-        names = [name for name, _ in module.named_parameters()]
+        head = head_of(module)
+        names = [name for name, one in module.named_parameters() if id(one) not in head]
         for pattern in self.patterns:
             if not any(map(pattern.search, names)):
                 raise ConfigError(
                     f"peft.train: no parameter of {type(module).__name__} matches {pattern.pattern!r}; "
                     f"they are named like {names[-1]}"
                 )
-        head = head_of(module)
         train_only(
             module,
             lambda name, one: id(one) in head or any(pattern.search(name) for pattern in self.patterns),

@@ -26,7 +26,15 @@ SIZES = {
     "modernbert": SMALL,
     "llama": SMALL | {"num_key_value_heads": 1},
     "gpt2": {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 40},
-    "t5": {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 2, "eos_token_id": 1},
+    "t5": {
+        "d_model": 8,
+        "d_kv": 4,
+        "d_ff": 16,
+        "num_layers": 2,
+        "num_heads": 2,
+        "eos_token_id": 1,
+        "decoder_start_token_id": 0,
+    },
 }
 METHODS = sorted(path.stem for path in (ROOT / "conf" / "peft").glob("*.yaml"))
 MERGED = ("full", "linear_probe", "bitfit", "lora", "dora", "ia3")
@@ -82,7 +90,7 @@ def train(model: torch.nn.Module, architecture: str = "", steps: int = 3) -> lis
 
 def takes(name: str, architecture: str) -> bool:
     refused = {
-        "bitfit": {"llama", "t5"},
+        "bitfit": {"llama", "modernbert", "t5"},
         "prefix": {"t5", "modernbert"},
         "prompt": {"t5", "llama", "gpt2"},
         "p_tuning": {"t5", "llama", "gpt2"},
