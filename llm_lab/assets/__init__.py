@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from llm_lab.assets.cache import home
 from llm_lab.assets.digest import sha256_of
-from llm_lab.assets.resolver import fingerprint, resolve
+from llm_lab.assets.resolver import fingerprint, resolve, saved_in
 
-__all__ = ["fingerprint", "home", "resolve", "sha256_of"]
+__all__ = ["fingerprint", "home", "resolve", "saved_in", "sha256_of"]

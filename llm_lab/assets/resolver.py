@@ -26,6 +26,11 @@ def resolve(uri: str, *, base: Path | None = None, licence: str = "") -> Path:
         raise AssetError(f"{uri}: {error}") from error
 
 
+def saved_in(folder: Path) -> Path:
+    """The model folder of a run directory; any other folder as it is."""
+    return folder / "model" if (folder / "model" / "config.json").is_file() else folder
+
+
 def _path_of(uri: AssetUri, base: Path | None, licence: str) -> Path:
     # Imported late: archives, subprocesses and TLS would cost every start-up their time.
     from llm_lab.assets import files, git, hub, runs

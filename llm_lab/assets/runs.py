@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from llm_lab.assets import cache
@@ -55,7 +56,7 @@ def _by_experiment(uri: RunUri) -> Path:
     debug = [f"+debug={os.environ[_DEBUG]}"] if os.environ.get(_DEBUG) else []
     words = [f"+experiment={uri.experiment}", *debug, *uri.overrides]
     wanted = run_hash_of(words)
-    with cache.lock(f"run {_runs()} {wanted}", uri=str(uri)):
+    with turn(wanted, asker=str(uri)):
         if not finished(wanted):
             _train(uri, words, wanted)
         run = finished(wanted)
@@ -71,7 +72,7 @@ def _train(uri: RunUri, words: list[str], wanted: str) -> None:
     if wanted in chain:
         raise AssetError(f"{uri}: the run {wanted} waits for itself")
     inherited = {name: value for name, value in os.environ.items() if not _RANK.fullmatch(name)}
-    command = [sys.executable, "-m", "llm_lab", *words]
+    command = [sys.executable, "-m", "llm_lab", *words, *going_on(wanted)]
     print(f"{uri} is not there yet: {' '.join(command[1:])}", file=sys.stderr)  # noqa: T201 - for the user
     done = subprocess.run(
         command, env=inherited | {_CHAIN: " ".join([*chain, wanted])}, stdout=sys.stderr.fileno(), check=False
@@ -88,6 +89,20 @@ def finished(prefix: str) -> Path | None:
         run for run, found in _all_runs() if found.startswith(prefix) and (run / "metrics.json").is_file()
     ]
     return max(fitting, key=lambda run: (run / "metrics.json").stat().st_mtime_ns, default=None)
+
+
+def going_on(wanted: str) -> list[str]:
+    """The word that lets a training go on in the newest run directory of its hash that did not come to its end."""
+    left = [run for run, found in _all_runs() if found == wanted and (run / "checkpoints").is_dir()]
+    if not left:
+        return []
+    newest = str(max(left, key=lambda run: run.stat().st_mtime_ns)).replace("'", r"\'")
+    return [f"hydra.run.dir='{newest}'"]
+
+
+def turn(wanted: str, *, asker: str) -> AbstractContextManager[None]:
+    """Hold this while a run of that hash is looked for and trained: of two processes that ask, one trains."""
+    return cache.lock(f"run {_runs()} {wanted}", uri=asker)
 
 
 def _known(prefix: str) -> str:

@@ -109,15 +109,16 @@ def _root(values: dict[str, Any], composed: Composed) -> Iterator[Fault]:
 
 def _group(value: dict[str, Any], key: str, composed: Composed) -> Iterator[Fault]:
     group = GROUPS.get(key)
-    if group is not None and group.plain:
+    if group is not None and group.plain and not group.mapping:
         yield from _mapping(value, key, composed)
         return
     if group is not None and group.mapping:
         for name, node in value.items():
             if node is not None and node is not MISSING and not isinstance(node, dict):
-                yield Fault(
-                    key=f"{key}.{name}", message=f"`{key}` holds nodes with a `_target_`, by name, or null"
-                )
+                kind = "mappings" if group.plain else "nodes with a `_target_`"
+                yield Fault(key=f"{key}.{name}", message=f"`{key}` holds {kind}, by name, or null")
+            elif group.plain and isinstance(node, dict):
+                yield from _mapping(node, f"{key}.{name}", composed)
     elif group is not None and value and "_target_" not in value:
         yield Fault(key=key, message="nothing says what to build: `_target_` is missing")
     yield from _nodes(value, key, composed)

@@ -1,4 +1,4 @@
-"""The resolvers that our own configs use: `${run_hash:}`, `${sweep_hash:}`, `${run_name:}` and `${run_start:}`."""
+"""The resolvers that our own configs use: `${run_hash:}`, `${sweep_hash:}`, `${run_name:}`, `${step:NAME}`, ..."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("run_hash", _run_hash, replace=True)
     OmegaConf.register_new_resolver("sweep_hash", _sweep_hash, replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+    OmegaConf.register_new_resolver("step", _step, replace=True)
     OmegaConf.register_new_resolver("run_start", _run_start, replace=True, use_cache=True)
 
 
@@ -40,6 +41,12 @@ def _design(sweeper: DictConfig | None) -> list[str]:
     raw = {key: value for key, value in raw.items() if value is not None and key not in NOT_DESIGN}
     plain = str(raw.pop("_target_", ""))
     return [f"{key}={value}" for key, value in raw.items()] + ([plain] if "optuna" in plain else [])
+
+
+def _step(name: str, *, _root_: DictConfig) -> str:
+    from llm_lab.pipelines.steps import model_of
+
+    return model_of(name, _root_)
 
 
 def _run_name(*, _root_: DictConfig) -> str:

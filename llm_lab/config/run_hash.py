@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from llm_lab.config.search_path import layers
 
 DIGITS = 12
-NOT_CONTENT = ("paths", "logger", "expected", "ledger", "launch", "sweep")
+NOT_CONTENT = ("paths", "logger", "expected", "ledger", "launch", "sweep", "pipeline")
 MACHINE = {
     "trainer": ("devices", "num_nodes", "accelerator", "enable_progress_bar", "enable_model_summary"),
     "callbacks": ("progress", "interrupt"),

@@ -17,7 +17,7 @@ ORDER = Type(kind="int")
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """What a root key holds: a node built as `base`, a mapping from names to such nodes, or plain values."""
+    """What a root key holds: a node built as `base`, plain values, or a mapping from names to such."""
 
     base: str = ""  # the dotted name of the class that a built node must be an instance of
     injected: tuple[str, ...] = ()  # arguments that our code gives, so that YAML must not
@@ -29,7 +29,7 @@ class Group:
 GROUPS: dict[str, Group] = {
     "data": Group(base="llm_lab.data.module.DataModule"),
     "model": Group(
-        base="torch.nn.Module", injected=("spec",), inner={"wrappers": ("module", "model", "spec")}
+        base="torch.nn.Module", injected=("spec", "head"), inner={"wrappers": ("module", "model", "spec")}
     ),
     "task": Group(
         base="llm_lab.tasks.task.Task",
@@ -51,6 +51,7 @@ GROUPS: dict[str, Group] = {
     "callbacks": Group(base="pytorch_lightning.Callback", mapping=True),
     "logger": Group(base="pytorch_lightning.loggers.Logger", mapping=True),
     "knowledge": Group(),
+    "pipeline": Group(mapping=True, plain="llm_lab.pipelines.steps.Step"),
     "ledger": Group(plain="llm_lab.tracking.ledger.Ledger"),
     "launch": Group(plain="llm_lab.launch.options.Launch"),
     "sweep": Group(plain="llm_lab.sweeps.options.Options"),
@@ -80,6 +81,7 @@ class Root:
     callbacks: Mapping[str, Any] | None = None
     logger: Mapping[str, Any] | None = None
     knowledge: Mapping[str, Any] | None = None
+    pipeline: Mapping[str, Any] | None = None
     launch: Mapping[str, Any] | None = None
     sweep: Mapping[str, Any] | None = None
     ledger: Mapping[str, Any] | None = None
@@ -113,6 +115,7 @@ class Expected:
     seeds: int = 1
     minutes: float | None = None
     source: str | None = None
+    published: Mapping[str, Any] | None = None  # {value, source}: what others reached, and where they say so
 
 
 ROOT = f"{__name__}.Root"
@@ -125,8 +128,11 @@ def signature_at(node: Mapping[str, Any], key: str) -> Signature | None:
         return signature_of(target)
     if not key:
         return signature_of(ROOT)
-    group = GROUPS.get(key)
-    return signature_of(group.plain) if group is not None and group.plain else None
+    head, _, name = key.partition(".")
+    group = GROUPS.get(head)
+    if group is None or not group.plain or group.mapping != bool(name) or "." in name:
+        return None
+    return signature_of(group.plain)
 
 
 def injected_at(key: str) -> tuple[str, ...]:
@@ -161,7 +167,13 @@ def _is_group(holder: str, names: list[str]) -> bool:
 
 def _holders(parent: str, rest: list[str]) -> Iterator[tuple[str, list[str]]]:
     """The mapping itself, then each one that holds it, with the names from there to the key."""
-    if len(rest) > 1 and not parent and rest[0] in GROUPS and GROUPS[rest[0]].plain:
+    if (
+        len(rest) > 1
+        and not parent
+        and rest[0] in GROUPS
+        and GROUPS[rest[0]].plain
+        and not GROUPS[rest[0]].mapping
+    ):
         yield rest[0], rest[1:]  # `expected.value` where `expected` is null
     while True:
         yield parent, rest

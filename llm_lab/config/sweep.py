@@ -62,6 +62,15 @@ def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan
     return Plan(jobs=jobs, overrides=words, multirun=True, faults=faults, swept=several)
 
 
+def spread(words: Sequence[str], faults: list[Fault], **places: Any) -> list[list[str]]:
+    """The words of every combination of values, the first axis turning slowest; faults are collected."""
+    root = places.get("root") or conf_root()
+    loader = open_loader(root, layers(root=root, cwd=places.get("cwd")), config_dir=places.get("config_dir"))
+    overrides, wrong = _parsed(words, OverridesParser.create(config_loader=loader))
+    faults += wrong
+    return [list(job) for job in itertools.product(*(list(_values(item)) for item in overrides))]
+
+
 def _sweeper(words: Sequence[str], root: Path, places: dict[str, Any]) -> list[str]:
     """Our grid in the place of Hydra's own sweeper, where nobody chose one.
 

@@ -75,6 +75,11 @@ class Words:
     help: bool = False
     informs: bool = False  # Hydra prints something and runs nothing: --cfg, --info, --shell-completion, ...
 
+    @property
+    def chooses_pipeline(self) -> bool:
+        """Whether a pipeline is chosen, several runs in a row."""
+        return any(word.lstrip("+").startswith("pipeline=") for word in self.overrides)
+
 
 def parse(argv: Sequence[str]) -> Words:
     """Split the command line.

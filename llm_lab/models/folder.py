@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm_lab.assets import resolve
+from llm_lab.assets import resolve, saved_in
 from llm_lab.errors import AssetError
 
 
 def model_folder(source: str, *, licence: str = "") -> Path:
     """The local folder of a model: a folder's path as it is, anything else through the asset resolver.
+
+    Of a run directory it is the ``model`` in it.
 
     Args:
         source: URI or path.
@@ -19,6 +21,7 @@ def model_folder(source: str, *, licence: str = "") -> Path:
         AssetError: no folder, no ``config.json`` in it, or weights only as pickles.
     """
     folder = resolve(source, licence=licence) if "://" in source else Path(source).expanduser().resolve()
+    folder = saved_in(folder)
     if not (folder / "config.json").is_file():
         raise AssetError(
             f"model.source: {source} is no model folder: {folder / 'config.json'} does not exist"

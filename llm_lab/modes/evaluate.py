@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,12 @@ from pytorch_lightning import Trainer
 from rich.console import Console
 
 from llm_lab.config import build
+from llm_lab.config.compose import compose
+from llm_lab.config.fault import FaultsError
+from llm_lab.config.run_hash import run_hash
+from llm_lab.config.schema import GROUPS
 from llm_lab.config.unknown import propose
-from llm_lab.config.words import Words
+from llm_lab.config.words import OUTSIDE, Words
 from llm_lab.data.module import DataModule
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.modes.quiet import hush
@@ -22,21 +28,28 @@ from llm_lab.modes.trainer import precision_of, use_processor
 from llm_lab.tracking.files import write_json
 from llm_lab.tracking.summary import summary_table
 
+EVALUATIONS = "evaluations"
 
-def evaluate(directory: Path, overrides: list[str]) -> dict[str, Any]:
+
+def evaluate(directory: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """Return the test metrics of the run's saved model; also kept in ``evaluations/`` of the run.
 
     Args:
         directory: a run directory with an artifact.
-        overrides: values of the stored config to change, ``data.source=file://other.csv`` say.
+        overrides: choices and values of the stored config to change: ``data=film_reviews``,
+            ``data.source=file://other.csv``.
 
     Raises:
         RunError: no artifact, or its labels are not those of the data.
         ConfigError: an override names no key of the stored config.
     """
-    config = _overridden(stored_config(directory), overrides)
+    began = time.monotonic()
+    config = overridden(stored_config(directory), overrides)
+    digest = run_hash(config)
     if not (directory / MODEL / "config.json").is_file():
         raise RunError(f"{directory} has no model yet; `llm_lab resume {directory}` finishes the run")
+    if any(word.startswith("data") for word in overrides) and "tokenizer" in config.data:
+        config.data.tokenizer = _tokenizer(directory)
     hush(log_file=False)
     use_processor()
     data = build(config.data, expected=DataModule, key="data")
@@ -56,7 +69,11 @@ def evaluate(directory: Path, overrides: list[str]) -> dict[str, Any]:
     )
     trainer.test(task, data, verbose=False)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    _keep(directory, overrides, metrics)
+    (directory / EVALUATIONS).mkdir(exist_ok=True)
+    write_json(
+        directory / EVALUATIONS / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}.json",
+        {"hash": digest, "words": list(overrides), "metrics": metrics, "seconds": time.monotonic() - began},
+    )
     return metrics
 
 
@@ -69,8 +86,26 @@ def _artifact(directory: Path) -> dict[str, Any]:
     }
 
 
-def _overridden(config: DictConfig, overrides: list[str]) -> DictConfig:
-    for word in overrides:
+def _tokenizer(directory: Path) -> dict[str, str]:
+    """The model's own tokenizer: one that is trained anew, on other rows, would number other tokens."""
+    source = f"file://{(directory / MODEL).resolve()}"
+    return {"_target_": "llm_lab.data.tokenizers.Pretrained", "source": source}
+
+
+def overridden(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The stored config of a run with other choices and values.
+
+    Raises:
+        ConfigError: an override names no key of the stored config, or no choice.
+    """
+    choosing = [word for word in overrides if _chooses(word)]
+    composed = compose(choosing) if choosing else None
+    if composed and composed.faults:
+        raise FaultsError(faults=composed.faults)
+    for group in (word.partition("=")[0] for word in choosing):
+        if composed and group in config:
+            config[group] = OmegaConf.to_container(composed.config[group], resolve=False)
+    for word in (word for word in overrides if word not in choosing):
         key, _, value = word.lstrip("+").partition("=")
         parent, _, name = key.rpartition(".")
         holder = OmegaConf.select(config, parent) if parent else config
@@ -83,11 +118,20 @@ def _overridden(config: DictConfig, overrides: list[str]) -> DictConfig:
     return config
 
 
-def _keep(directory: Path, overrides: list[str], metrics: dict[str, Any]) -> None:
-    folder = directory / "evaluations"
-    folder.mkdir(exist_ok=True)
-    name = time.strftime("%Y-%m-%d_%H-%M-%S")
-    write_json(folder / f"{name}.json", {"words": overrides, "metrics": metrics})
+def _chooses(word: str) -> bool:
+    """Whether a word takes another choice of a group, ``data=film_reviews``, or adds one, ``+debug=smoke``."""
+    group = word.lstrip("+").partition("=")[0]
+    return group in OUTSIDE or (group in GROUPS and not GROUPS[group].plain)
+
+
+def earlier(directory: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
+    """What the last evaluation of this run by the same config found, as it is kept; None where there is none."""
+    wanted = run_hash(overridden(stored_config(directory), overrides))
+    for file in sorted((directory / EVALUATIONS).glob("*.json"), reverse=True):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept.get("hash") == wanted:
+            return dict(kept)
+    return None
 
 
 def main(words: Words) -> int:

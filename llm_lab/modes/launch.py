@@ -31,6 +31,11 @@ def launch(words: Words) -> int:
         from llm_lab.modes.help import main
 
         return main()
+    if words.chooses_pipeline and not (words.help or words.informs):
+        from llm_lab.modes.pipeline import pipeline
+
+        gc.enable()
+        return pipeline(words)
     found = checked(words, deep=not (words.help or words.informs))
     gc.enable()
     if not (found.multirun or words.help or words.informs) and OmegaConf.select(found.jobs[0].config, SPACE):
