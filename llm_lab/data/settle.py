@@ -67,7 +67,7 @@ def settle(staging: Staging, policy: Policy) -> dict[str, Any]:
         "duplicates": _deal(staging, "duplicate", DUPLICATE, policy.duplicates),
         "leaks": _leaks(staging, policy.leaks),
     }
-    for split in made:
+    for split in made if staging.fold is None else []:  # every row is to be in one fold only
         _fill(staging, split, len(made))
     if policy.limit is not None:
         _mark(staging, "limit", BEYOND_LIMIT, policy.limit)

@@ -16,6 +16,7 @@ from typing import Any
 from llm_lab.data.columns import CleanRow
 
 KEY_BITS = 63  # SQLite's integers are signed
+KEYS = 1 << KEY_BITS
 CHUNK = 2000
 
 SCHEMA = """
@@ -50,11 +51,15 @@ class Staging:
     Args:
         folder: where the file is made.
         shares: share of rows without a split of their own that go to ``val`` and ``test``.
+        fold: number of the fold, from 0, and of all folds: what the test split leaves is cut into so many parts
+            by key, and this part is the validation split, whatever its share.
     """
 
-    def __init__(self, *, folder: Path, shares: Mapping[str, float]) -> None:
+    def __init__(
+        self, *, folder: Path, shares: Mapping[str, float], fold: tuple[int, int] | None = None
+    ) -> None:
         self.path = folder / "staging.sqlite"
-        self.shares = shares
+        self.shares, self.fold = shares, fold
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.executescript(SCHEMA)
 
@@ -76,17 +81,22 @@ class Staging:
         The lowest keys are the test split, the next the validation split. A split that a source gives is not
         made another time.
         """
-        given, low, made = self.count("NOT made"), 0, []
-        for split in ("test", "val"):
-            if split in self.shares and split not in given:
-                high = low + round(self.shares[split] * (1 << KEY_BITS))
-                self.execute(
-                    "UPDATE row SET split = ? WHERE made AND fold >= ? AND fold < ?", split, low, high
-                )
-                low = high
-                made.append(split)
+        bounds = self._bounds(self.count("NOT made"))
+        for split, (low, high) in bounds.items():
+            self.execute("UPDATE row SET split = ? WHERE made AND fold BETWEEN ? AND ?", split, low, high - 1)
         self._db.executescript(INDICES)
-        return made
+        return list(bounds)
+
+    def _bounds(self, given: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """The keys of each split that is made."""
+        sizes = {name: round(share * KEYS) for name, share in self.shares.items() if name not in given}
+        test = sizes.get("test", 0)
+        val = (test, test + sizes.get("val", 0))
+        if self.fold:
+            number, folds = self.fold
+            val = (test + (KEYS - test) * number // folds, test + (KEYS - test) * (number + 1) // folds)
+        bounds = {"test": (0, test), "val": val}
+        return {split: (low, high) for split, (low, high) in bounds.items() if low < high}
 
     def _prepare(self, number: int, row: CleanRow) -> tuple[Any, ...]:
         text = row.values["text"]

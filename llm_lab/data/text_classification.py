@@ -48,6 +48,9 @@ class TextClassificationData(DataModule):
         problem: what a target is.
         split: shares of the rows that go to ``val`` and ``test`` by a hash of their text, for splits that the
             source does not give; None makes 0.1 each where it says nothing about splits, and none otherwise.
+        folds: of cross-validation: the rows that are not for testing are cut into so many parts by the same hash,
+            and each is the validation split once; None takes the share in ``split``.
+        fold: number of the part, from 0.
         conflicts: what becomes of equal texts with different labels in one split.
         duplicates: what becomes of equal texts with equal labels in one split.
         leaks: what becomes of rows that stand in a later split too: taken from the earlier, kept, an error.
@@ -74,6 +77,8 @@ class TextClassificationData(DataModule):
         label_separator: str = ";",
         problem: Literal["single_label", "multi_label", "regression"] = "single_label",
         split: Mapping[str, float] | None = None,
+        folds: int | None = None,
+        fold: int = 0,
         conflicts: Literal["drop", "keep"] = "drop",
         duplicates: Literal["drop", "keep"] = "drop",
         leaks: Literal["drop", "keep", "error"] = "drop",
@@ -96,6 +101,7 @@ class TextClassificationData(DataModule):
             conflicts=keep, duplicates=duplicates, leaks=leaks, limit=_positive("limit", limit)
         )
         self.shares = _shares(split, self.sources, self.columns)
+        self.fold = _fold(fold, folds)
         self.max_rejected, self.max_length = max_rejected, max_length
         self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
         self.transform_nodes = dict(transforms or {})
@@ -112,6 +118,7 @@ class TextClassificationData(DataModule):
             "columns": vars(self.columns),
             "labels": [self.problem, self.labels, self._told],
             "shares": self.shares,
+            **({"fold": self.fold} if self.fold else {}),
             "policy": vars(self.policy),
             "tokenizer": self.tokenizer.identity(),
             "max_length": self.max_length,
@@ -121,7 +128,7 @@ class TextClassificationData(DataModule):
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read, clean, settle, tokenize."""
-        staging = Staging(folder=folder, shares=self.shares)
+        staging = Staging(folder=folder, shares=self.shares, fold=self.fold)
         try:
             read = ingest(self, staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
             settled = settle(staging, self.policy)
@@ -168,6 +175,16 @@ def _positive(name: str, value: int | None) -> int | None:
     if value is not None and value < 1:
         raise ConfigError(f"data.{name}: at least 1 is wanted, found {value}")
     return value
+
+
+def _fold(fold: int, folds: int | None) -> tuple[int, int] | None:
+    if folds is None:
+        return None
+    if folds < 2 or not 0 <= fold < folds:  # noqa: PLR2004 - one part would leave nothing to train on
+        raise ConfigError(
+            f"data.fold: of at least two folds one from 0 to folds - 1 is wanted, found {fold} of {folds}"
+        )
+    return fold, folds
 
 
 def _shares(

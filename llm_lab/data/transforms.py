@@ -111,6 +111,39 @@ class WordDropout(Transform):
         return {**row, "text": " ".join(word for word, keep in zip(words, kept, strict=True) if keep)}
 
 
+class WordNoise(Transform):
+    """Swap, repeat and delete words of training texts at random (after Wei and Zou 2019, EDA).
+
+    Args:
+        swap: probability with which a word changes places with the next one.
+        repeat: probability with which a word stands twice.
+        delete: probability with which a word goes; one word always stays.
+    """
+
+    splits = ("train",)
+
+    def __init__(self, *, swap: float = 0.05, repeat: float = 0.05, delete: float = 0.05) -> None:
+        for name, rate in (("swap", swap), ("repeat", repeat), ("delete", delete)):
+            if not 0 <= rate < 1:
+                raise ConfigError(f"{name}: a probability below 1 is wanted, found {rate}")
+        self.swap, self.repeat, self.delete = swap, repeat, delete
+
+    def __call__(self, row: Row, rng: np.random.Generator) -> Row:
+        """Return the row with its words disturbed."""
+        words = row["text"].split()
+        swaps = rng.random(len(words)) < self.swap
+        for place in np.flatnonzero(swaps[:-1]):
+            words[place], words[place + 1] = words[place + 1], words[place]
+        chance = rng.random(len(words))
+        times = np.where(chance < self.delete, 0, np.where(chance >= 1 - self.repeat, 2, 1))
+        if not times.any():
+            times[rng.integers(len(words))] = 1
+        return {
+            **row,
+            "text": " ".join(word for word, count in zip(words, times, strict=True) for _ in range(count)),
+        }
+
+
 def apply(transforms: Mapping[str, Transform], row: Row, *, seed: Sequence[int]) -> Row:
     """Run a row through every transform that touches its split; ``seed`` is the run's and the row's."""
     for position, transform in enumerate(transforms.values()):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from llm_lab.data.transforms import WordNoise
 from llm_lab.errors import ConfigError
 from tests.data.conftest import Make, sentence, table
 
@@ -85,3 +87,21 @@ def test_tokens_are_those_of_the_transformed_text(make: Make) -> None:
 def test_only_transforms_are_taken(make: Make) -> None:
     with pytest.raises(ConfigError, match=r"data\.transforms\.bad"):
         make(source="x.csv", transforms={"bad": {"_target_": "os.system", "command": "true"}})
+
+
+def test_word_noise_swaps_repeats_and_deletes() -> None:
+    words = [f"w{number}" for number in range(2000)]
+    row = {"text": " ".join(words), "split": "train"}
+    noisy = WordNoise(swap=0.1, repeat=0.1, delete=0.2)(row, np.random.default_rng(0))["text"].split()
+    assert 0.75 < len(set(noisy)) / len(words) < 0.85
+    assert 0.05 < (len(noisy) - len(set(noisy))) / len(words) < 0.15
+    order = [int(word[1:]) for word in dict.fromkeys(noisy)]
+    assert order != sorted(order)
+    calm = WordNoise(swap=0, repeat=0, delete=0)
+    assert calm(row, np.random.default_rng(0)) == row
+    gone = WordNoise(swap=0, repeat=0, delete=0.99)(
+        {"text": "a b", "split": "train"}, np.random.default_rng(0)
+    )
+    assert gone["text"] in {"a", "b"}
+    with pytest.raises(ConfigError, match="swap"):
+        WordNoise(swap=1.0)
