@@ -1,4 +1,4 @@
-"""The same arithmetic, cheaper on a processor: a wrapper for encoders of the BERT family."""
+"""The same arithmetic, cheaper on a processor: a wrapper for encoders of the BERT family and for GPT-2."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from llm_lab.models.lean_decoder import block_forward, knows_block
 from llm_lab.models.lean_dropout import dropout_forward
 from llm_lab.models.lean_embedding import embedding_forward
 from llm_lab.models.lean_layer import FIRST_TOKEN_ONLY, family_of, knows_layer, layer_forward
@@ -43,7 +44,7 @@ class Lean(Wrapper):
     def __call__(self, module: nn.Module) -> nn.Module:
         """Make the module lean in place, and let the process keep the memory that its steps free."""
         keep_freed_memory()
-        known = [part for part in module.modules() if knows_layer(part)]
+        known = [part for part in module.modules() if knows_layer(part) or knows_block(part)]
         if not known:
             log.info(
                 "%s: no layers that Lean knows, only its dropout and its embeddings get cheaper",
@@ -60,6 +61,8 @@ class Lean(Wrapper):
             return SIMPLE[type(part)]
         if knows_layer(part):
             return layer_forward
+        if knows_block(part):
+            return block_forward
         if self.first_token and family_of(part, "ForSequenceClassification"):
             return _classifiers.setdefault(type(part), _classifier_forward(type(part)))
         return None
@@ -68,7 +71,7 @@ class Lean(Wrapper):
         """Give the module its own forward passes back."""
         for part in module.modules():
             override = getattr(part.__dict__.get("forward"), "__func__", None)
-            if override in (*SIMPLE.values(), layer_forward, *_classifiers.values()):
+            if override in (*SIMPLE.values(), layer_forward, block_forward, *_classifiers.values()):
                 del part.forward
         return module
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.activations import GELUActivation
+from transformers.activations import GELUActivation, NewGELUActivation
+from transformers.pytorch_utils import Conv1D
 
 from llm_lab.models.lean_attention import Attention, SelfAttention, first_token_attention
 from llm_lab.models.lean_dropout import Rate, dropout_forward, representable
@@ -23,7 +24,7 @@ FAMILIES = {
     "Camembert": "camembert",
     "Electra": "electra",
 }
-PARTS = (nn.Linear, nn.LayerNorm, nn.Dropout, nn.GELU, GELUActivation)
+PARTS = (nn.Linear, Conv1D, nn.LayerNorm, nn.Dropout, nn.GELU, GELUActivation, NewGELUActivation)
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 FIRST_TOKEN_ONLY = "_lean_first_token_only"  # noqa: S105 - no password
 
@@ -76,7 +77,7 @@ def layer_forward(
             past_key_values,
             **kwargs,
         )
-    bias = None if attention_mask is None else _additive(attention_mask)
+    bias = None if attention_mask is None else additive(attention_mask)
     compute = _first_token if getattr(layer, FIRST_TOKEN_ONLY, False) else _all_tokens
     if layer.gradient_checkpointing and layer.training:
         again = layer._gradient_checkpointing_func  # noqa: SLF001 - as the forward does that this one replaces
@@ -92,10 +93,10 @@ def _takes(layer: Any, states: Tensor, mask: Tensor | None) -> bool:
     if torch.compiler.is_compiling() or traced or not knows_layer(layer):
         return False
     home = type(layer).__module__
-    if any(_is_changed(part, home) for part in _inner(layer)):
+    if any(is_changed(part, home) for part in _inner(layer)):
         return False
     rates = (layer.attention.self.dropout.p, layer.attention.output.dropout.p, layer.output.dropout.p)
-    return all(representable(rate) for rate in rates) and (mask is None or _is_common(mask))
+    return all(representable(rate) for rate in rates) and (mask is None or is_common(mask))
 
 
 def _inner(layer: Any) -> tuple[Any, ...]:
@@ -110,7 +111,7 @@ def _inner(layer: Any) -> tuple[Any, ...]:
     )
 
 
-def _is_changed(part: Any, home: str) -> bool:
+def is_changed(part: Any, home: str) -> bool:
     """Whether someone replaced a module inside a layer (adapters, quantization, shards) or listens to it."""
     state = part.__dict__
     override = getattr(state.get("forward"), "__func__", state.get("forward"))
@@ -123,11 +124,11 @@ def _is_changed(part: Any, home: str) -> bool:
     )
 
 
-def _is_common(mask: Tensor) -> bool:
+def is_common(mask: Tensor) -> bool:
     return mask.ndim == 4 and mask.shape[1] == 1 and (mask.dtype == torch.bool or mask.is_floating_point())  # noqa: PLR2004
 
 
-def _additive(mask: Tensor) -> Tensor:
+def additive(mask: Tensor) -> Tensor:
     """Boolean (true: attend) or additive mask to an additive one in single precision."""
     if mask.dtype != torch.bool:
         return mask.float()
@@ -135,7 +136,7 @@ def _additive(mask: Tensor) -> Tensor:
 
 
 def _all_tokens(layer: Any, states: Tensor, bias: Tensor | None) -> Tensor:
-    attention, dtype = layer.attention.self, _compute_type(states)
+    attention, dtype = layer.attention.self, compute_type(states)
     settings = Attention(attention.num_attention_heads, _rate(attention.dropout, attention), dtype)
     context = SelfAttention.apply(settings, states, bias, *_parameters(*_projections(attention)))  # type: ignore[no-untyped-call]
     flat = states.reshape(-1, states.shape[-1])
@@ -143,7 +144,7 @@ def _all_tokens(layer: Any, states: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _first_token(layer: Any, states: Tensor, bias: Tensor | None) -> Tensor:
-    attention, dtype = layer.attention.self, _compute_type(states)
+    attention, dtype = layer.attention.self, compute_type(states)
     parameters = list(_parameters(*_projections(attention)))
     p = attention.dropout.p if attention.training else 0.0
     with torch.autocast("cpu", enabled=False):
@@ -177,5 +178,5 @@ def _rate(dropout: nn.Dropout, owner: nn.Module) -> Rate:
     return Rate(dropout.p if owner.training else 0.0)
 
 
-def _compute_type(states: Tensor) -> torch.dtype:
+def compute_type(states: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else states.dtype
