@@ -4,22 +4,45 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from llm_lab.data.spec import DataSpec
+from llm_lab.data.spec import DataSpec, Split
+from llm_lab.tasks.metrics import build_metrics
 
 Row = Mapping[str, Any]
 Scores = NDArray[np.float64]
 
 
-class Baseline(ABC):
-    """Learns from raw rows, without a tokenizer, a model or a trainer.
+class Source(Protocol):
+    """The part of a data module that a baseline needs."""
 
-    A row has a ``text`` and a ``label``: a name, a list of names, or a number.
-    """
+    def rows(self, split: Split) -> Iterable[Row]:
+        """Raw rows of a split."""
+
+
+class Baseline(ABC):
+    """Learns from raw rows, without a model or a trainer, and is measured as the model is."""
+
+    @abstractmethod
+    def evaluate(
+        self, data: Source, *, spec: DataSpec, metrics: Mapping[str, Any], split: Split
+    ) -> dict[str, float]:
+        """Learn from the training rows; values on another split by the names of the task's metrics.
+
+        Args:
+            data: gives raw rows.
+            spec: of the data.
+            metrics: torchmetrics nodes by name, those of the task.
+            split: the split to measure on.
+        """
+
+
+class Classifier(Baseline):
+    """Gives labels or numbers to rows that have a ``text`` and a ``label``: a name, a list of names, a number."""
 
     @abstractmethod
     def fit(self, rows: Iterable[Row], spec: DataSpec) -> None:
@@ -28,6 +51,24 @@ class Baseline(ABC):
     @abstractmethod
     def predict_proba(self, rows: Iterable[Row]) -> Scores:
         """Probabilities [N, C] in the order of the spec's labels; values [N] where the target is a number."""
+
+    def evaluate(
+        self, data: Source, *, spec: DataSpec, metrics: Mapping[str, Any], split: Split
+    ) -> dict[str, float]:
+        """See `Baseline.evaluate`."""
+        self.fit(data.rows("train"), spec)
+        truth = torch.from_numpy(targets((row["label"] for row in data.rows(split)), spec))
+        return measure(self.predict_proba(data.rows(split)), truth, spec=spec, metrics=metrics)
+
+
+def measure(
+    scores: Scores, truth: torch.Tensor, *, spec: DataSpec, metrics: Mapping[str, Any]
+) -> dict[str, float]:
+    """Metrics of probabilities [N, C] or values [N] against class numbers, label sets [N, C] or values."""
+    collection = build_metrics(metrics, spec)
+    truth = truth.float() if spec.problem == "regression" else truth
+    collection.update(torch.from_numpy(scores).float(), truth)
+    return {name: float(value) for name, value in collection.compute().items()}
 
 
 def targets(labels: Iterable[Any], spec: DataSpec) -> NDArray[Any]:

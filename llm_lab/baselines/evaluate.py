@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-import torch
 from omegaconf import OmegaConf
 
-from llm_lab.baselines.baseline import Baseline, Row, Scores, targets
+from llm_lab.baselines.baseline import Baseline, Source
 from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec, Split
-from llm_lab.tasks.metrics import build_metrics
 
 KEPT = 16  # measurements that are remembered in a process
 _measured: dict[str, dict[str, float]] = {}
-
-
-class Source(Protocol):
-    """The part of a data module that a baseline needs."""
-
-    def rows(self, split: Split) -> Iterable[Row]:
-        """Raw rows of a split."""
 
 
 def evaluate_baselines(
@@ -61,21 +52,8 @@ def _plain(node: Mapping[str, Any]) -> Any:
 def _evaluate(
     baselines: Mapping[str, Any], data: Source, spec: DataSpec, metrics: Mapping[str, Any], split: Split
 ) -> dict[str, float]:
-    truth = torch.from_numpy(targets((row["label"] for row in data.rows(split)), spec))
     values: dict[str, float] = {}
     for name, baseline in build_all(baselines, expected=Baseline, key="baseline").items():
-        baseline.fit(data.rows("train"), spec)
-        scores = baseline.predict_proba(data.rows(split))
-        measured = measure(scores, truth, spec=spec, metrics=metrics)
+        measured = baseline.evaluate(data, spec=spec, metrics=metrics, split=split)
         values |= {f"baseline/{name}/{metric}": value for metric, value in measured.items()}
     return values
-
-
-def measure(
-    scores: Scores, truth: torch.Tensor, *, spec: DataSpec, metrics: Mapping[str, Any]
-) -> dict[str, float]:
-    """Metrics of probabilities [N, C] or values [N] against class numbers, label sets [N, C] or values."""
-    collection = build_metrics(metrics, spec)
-    truth = truth.float() if spec.problem == "regression" else truth
-    collection.update(torch.from_numpy(scores).float(), truth)
-    return {name: float(value) for name, value in collection.compute().items()}

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from llm_lab.baselines.baseline import Baseline, Row, Scores, targets
+from llm_lab.baselines.baseline import Classifier, Row, Scores, targets
 from llm_lab.data.spec import DataSpec
 
 
-class Majority(Baseline):
+class Majority(Classifier):
     """Gives every row the label frequencies of the training rows, or the mean of their numbers."""
 
     def fit(self, rows: Iterable[Row], spec: DataSpec) -> None:

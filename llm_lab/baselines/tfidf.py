@@ -10,11 +10,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
 
-from llm_lab.baselines.baseline import Baseline, Row, Scores, targets
+from llm_lab.baselines.baseline import Classifier, Row, Scores, targets
 from llm_lab.data.spec import DataSpec
 
 
-class TfIdf(Baseline):
+class TfIdf(Classifier):
     """TF-IDF features with logistic regression; per label for label sets, ridge regression for numbers.
 
     Args:

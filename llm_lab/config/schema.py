@@ -37,7 +37,7 @@ GROUPS: dict[str, Group] = {
         inner={"metrics": ("num_classes", "num_labels", "task")},
     ),
     "baseline": Group(base="llm_lab.baselines.baseline.Baseline", mapping=True, injected=("data", "spec")),
-    "peft": Group(injected=("module", "model", "spec")),
+    "peft": Group(base="llm_lab.models.wrapper.Wrapper"),
     "optimizer": Group(base="torch.optim.Optimizer", injected=("model", "params")),
     "scheduler": Group(base="torch.optim.lr_scheduler.LRScheduler", injected=("optimizer", "total_steps")),
     "trainer": Group(

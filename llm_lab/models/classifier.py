@@ -1,4 +1,4 @@
-"""From a configuration of transformers to a sequence classifier that fits the data."""
+"""From a configuration of transformers to a model with the head of a task that fits the data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
+from llm_lab.models.heads import Head
 from llm_lab.models.pooled import PooledConfig, PooledForSequenceClassification, without_pooler
 from llm_lab.models.structure import layer_stack, parameter_depths
 
@@ -24,9 +25,10 @@ PROBLEM_TYPES = {
 
 def configure(config: Any, *, spec: DataSpec, pooling: Pooling, dropout: float | None) -> Any:
     """Put label names, problem type, pooling and dropout where any user of transformers finds them."""
-    config.id2label = dict(enumerate(spec.labels))
-    config.label2id = {label: number for number, label in enumerate(spec.labels)}
-    config.problem_type = PROBLEM_TYPES[spec.problem]
+    if spec.labels:
+        config.id2label = dict(enumerate(spec.labels))
+        config.label2id = {label: number for number, label in enumerate(spec.labels)}
+    config.problem_type = PROBLEM_TYPES.get(spec.problem)
     if isinstance(config, PooledConfig):
         config.pooling = pooling or config.pooling
     elif hasattr(config, "classifier_pooling") and pooling in {"cls", "mean"}:
@@ -49,17 +51,17 @@ def _dropouts(fields: Mapping[str, Any]) -> list[str]:
     return [name for name in named if not isinstance(fields[name], bool)]
 
 
-def blank(config: Any, pooling: Pooling) -> PreTrainedModel:
-    """A classifier with random weights: transformers' own class where it knows the pooling, else ours.
+def blank(config: Any, head: Head, pooling: Pooling) -> PreTrainedModel:
+    """A model with random weights: transformers' own class where it knows the pooling, else ours.
 
     Attention is left to transformers, which takes PyTorch's fused kernel (SDPA) where the architecture can.
     """
-    if _is_plain(config, pooling):
-        return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+    if _is_plain(config, head, pooling):
+        return head.auto_class.from_config(config, trust_remote_code=False)
     return PooledForSequenceClassification(_pooled_config(config, pooling))
 
 
-def load(folder: Path, config: Any, pooling: Pooling) -> PreTrainedModel:
+def load(folder: Path, config: Any, head: Head, pooling: Pooling) -> PreTrainedModel:
     """The same with the weights of a folder, in single precision and from safetensors only."""
     safely = {
         "use_safetensors": True,
@@ -67,9 +69,8 @@ def load(folder: Path, config: Any, pooling: Pooling) -> PreTrainedModel:
         "local_files_only": True,
         "dtype": "float32",
     }
-    plain = _is_plain(config, pooling)
-    kind = AutoModelForSequenceClassification if plain else AutoModel
-    loaded, info = kind.from_pretrained(
+    plain = _is_plain(config, head, pooling)
+    loaded, info = (head if plain else Head.ENCODER).auto_class.from_pretrained(
         folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **safely
     )
     _check_complete(loaded, {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])})
@@ -106,7 +107,9 @@ def check_fit(model: PreTrainedModel, spec: DataSpec) -> None:
         )
 
 
-def _is_plain(config: Any, pooling: Pooling) -> bool:
+def _is_plain(config: Any, head: Head, pooling: Pooling) -> bool:
+    if head is not Head.SEQUENCE_CLASSIFICATION:
+        return True
     own = isinstance(config, PooledConfig) or (pooling == "mean" and hasattr(config, "classifier_pooling"))
     return own or pooling in {None, "cls"}
 

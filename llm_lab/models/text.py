@@ -1,4 +1,4 @@
-"""Text encoders with a classification head: pretrained from any source, or from scratch by their sizes.
+"""Text models with the head that a task asks for: pretrained from any source, or from scratch by their sizes.
 
 Every function takes the whole ``model`` node, because its signature is the node's schema: ``tokenizer`` is
 built by the data module and ``wrappers`` are applied by the task.
@@ -17,12 +17,14 @@ from llm_lab.errors import AssetError, ConfigError
 from llm_lab.models.classifier import Pooling, blank, check_fit, configure, load
 from llm_lab.models.folder import model_folder
 from llm_lab.models.freeze import Freeze, freeze_parameters
+from llm_lab.models.heads import Head
 from llm_lab.models.sizes import known_sizes, vocabulary
 
 
 def pretrained(
     *,
     spec: DataSpec,
+    head: Head = Head.SEQUENCE_CLASSIFICATION,
     source: str,
     tokenizer: Mapping[str, Any] | None = None,
     licence: str = "",
@@ -31,10 +33,11 @@ def pretrained(
     freeze: Freeze = None,
     wrappers: Mapping[str, Any] | None = None,
 ) -> PreTrainedModel:
-    """A pretrained encoder with a new classification head.
+    """A pretrained model; a head that its folder does not hold is new.
 
     Args:
         spec: labels and tokenizer of the data.
+        head: what the task needs on top.
         source: URI or folder of a Hugging Face model with safetensors weights.
         tokenizer: node of the tokenizer, for the data module.
         licence: licence of the weights, shown before a download and in the report.
@@ -53,7 +56,8 @@ def pretrained(
     folder = model_folder(source, licence=licence)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        model = load(folder, configure(config, spec=spec, pooling=pooling, dropout=dropout), pooling)
+        config = configure(config, spec=spec, pooling=pooling, dropout=dropout)
+        model = load(folder, config, head, pooling)
     except (OSError, ValueError, KeyError, RuntimeError, StrictDataclassError) as error:
         raise AssetError(
             f"model.source: transformers cannot load {source} ({folder}): {_line(error)}"
@@ -66,20 +70,25 @@ def pretrained(
 def from_scratch(
     *,
     spec: DataSpec,
+    head: Head = Head.SEQUENCE_CLASSIFICATION,
     architecture: str,
     sizes: Mapping[str, Any],
+    init_from: str | None = None,
     tokenizer: Mapping[str, Any] | None = None,
     pooling: Pooling = None,
     dropout: float | None = None,
     freeze: Freeze = None,
     wrappers: Mapping[str, Any] | None = None,
 ) -> PreTrainedModel:
-    """An encoder with random weights, its vocabulary as large as the tokenizer's.
+    """A model with random weights, its vocabulary as large as the tokenizer's.
 
     Args:
         spec: labels and tokenizer of the data.
-        architecture: a model type of transformers with a classification head: ``bert``, ``modernbert``.
+        head: what the task needs on top.
+        architecture: a model type of transformers with such a head: ``bert``, ``modernbert``, ``gpt2``.
         sizes: fields of that type's configuration: ``hidden_size``, ``num_hidden_layers`` and so on.
+        init_from: URI or folder of a model of the same architecture and sizes whose weights it starts from, to
+            go on pretraining on other text.
         tokenizer: node of the tokenizer, for the data module.
         pooling: as for `pretrained`.
         dropout: as for `pretrained`.
@@ -93,12 +102,22 @@ def from_scratch(
     fields = known_sizes(architecture, sizes) | vocabulary(spec)
     try:
         config = AutoConfig.for_model(architecture, **fields)
-        model = blank(configure(config, spec=spec, pooling=pooling, dropout=dropout), pooling)
+        config = configure(config, spec=spec, pooling=pooling, dropout=dropout)
+        model = blank(config, head, pooling)
     except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise ConfigError(f"model.sizes: no {architecture} can be built from them: {_line(error)}") from error
+    if init_from is not None:
+        model = _started(init_from, config, head, pooling).train()
     check_fit(model, spec)
     freeze_parameters(model, freeze)
     return model
+
+
+def _started(source: str, config: Any, head: Head, pooling: Pooling) -> PreTrainedModel:
+    try:
+        return load(model_folder(source), config, head, pooling)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise AssetError(f"model.init_from: {source} does not fit model.sizes: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:

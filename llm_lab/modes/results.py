@@ -45,7 +45,7 @@ def finish(
     run: Run, *, trainer: Trainer, task: Task, data: DataModule, ledger: Ledger, metrics: Metrics
 ) -> Metrics:
     """Measure the baselines, write metrics and report, publish them, print the table; return the flat metrics."""
-    baselines = _baselines(run, task, data, ledger)
+    baselines = _baselines(run, data, ledger, tested=any(name.startswith("test/") for name in metrics))
     facts = {
         "run/steps": trainer.global_step,
         "run/epochs": trainer.current_epoch,
@@ -97,9 +97,9 @@ def _strategy(run: Run, trainer: Trainer) -> str:
     return str(chosen) if chosen != "auto" else "ddp" if trainer.world_size > 1 else "single_device"
 
 
-def _baselines(run: Run, task: Task, data: DataModule, ledger: Ledger) -> dict[str, float]:
+def _baselines(run: Run, data: DataModule, ledger: Ledger, *, tested: bool) -> dict[str, float]:
     """Measure the simple things on the rows that the model was tested on."""
-    if not (run.config.mode.baseline and run.config.get("baseline") and task.predictions):
+    if not (run.config.mode.baseline and run.config.get("baseline") and tested):
         return {}
     with ledger.phase("baseline"):
         nodes, metrics = run.config.baseline, run.config.task.metrics

@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
+from llm_lab.models.heads import Head
 from llm_lab.tasks.metrics import Predictions, Scores
 from llm_lab.tasks.task import Batch, Task
 
@@ -23,6 +24,7 @@ class SequenceClassification(Task):
         model: see `Task`.
         optimizer: see `Task`.
         scheduler: see `Task`.
+        regularizers: see `Task`.
         metrics: torchmetrics nodes by name; they get probabilities, or values for numbers.
         class_weights: ``balanced`` makes every class (or every label's two sides) weigh the same, by the
             training counts; a list gives a weight per label; ``none`` leaves rows equal.
@@ -32,6 +34,7 @@ class SequenceClassification(Task):
         ConfigError: class weights or smoothing that do not fit the labels.
     """
 
+    head = Head.SEQUENCE_CLASSIFICATION
     weights: Tensor | None
 
     def __init__(
@@ -42,10 +45,13 @@ class SequenceClassification(Task):
         optimizer: Mapping[str, Any],
         scheduler: Mapping[str, Any],
         metrics: Mapping[str, Any],
+        regularizers: Mapping[str, Any] | None = None,
         class_weights: Literal["none", "balanced"] | list[float] = "none",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(spec=spec, model=model, optimizer=optimizer, scheduler=scheduler)
+        super().__init__(
+            spec=spec, model=model, optimizer=optimizer, scheduler=scheduler, regularizers=regularizers
+        )
         _check(spec, class_weights, label_smoothing)
         self.label_smoothing = label_smoothing
         self.register_buffer("weights", weigh(spec, class_weights), persistent=False)

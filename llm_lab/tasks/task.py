@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
@@ -19,9 +19,11 @@ from llm_lab.config import build, build_all
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.models import wrapper
+from llm_lab.models.heads import Head
 from llm_lab.strategies.dtensor import layout
 from llm_lab.strategies.parallel import Parallel
 from llm_lab.tasks.artifact import write_artifact
+from llm_lab.tasks.regularizers.regularizer import Regularizer
 
 Batch = dict[str, Tensor]
 
@@ -29,19 +31,22 @@ Batch = dict[str, Tensor]
 class Task(LightningModule):
     """A Lightning module whose model, optimizer and schedule are config nodes, built when they are needed.
 
-    A subclass says how a batch becomes one loss per target (`losses`) and what it measures.
+    A subclass says which head the model gets, how a batch becomes one loss per target (`losses`) and what it
+    measures.
 
     Args:
         spec: what the data is.
         model: node of the model; ``wrappers`` in it is a mapping name -> node of a `Wrapper`.
         optimizer: node of the optimizer; gets ``model``.
         scheduler: node of the learning rate schedule; gets ``optimizer`` and ``total_steps``.
+        regularizers: nodes of a `Regularizer` by name: what is added to the loss in training.
 
     Attributes:
         model: the wrapped model, after `configure_model`.
         predictions: after a test ``index`` [N], ``probabilities`` [N, C] and ``labels`` in the order of rows.
     """
 
+    head: ClassVar[Head]
     model: nn.Module | None
 
     def __init__(
@@ -51,10 +56,12 @@ class Task(LightningModule):
         model: Mapping[str, Any],
         optimizer: Mapping[str, Any],
         scheduler: Mapping[str, Any],
+        regularizers: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
         self.nodes = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+        self.regularizers = build_all(regularizers, expected=Regularizer, key="task.regularizers")
         self.wrappers: list[wrapper.Wrapper] = []
         self.model = None
         self.parallel: Parallel | None = None  # the run's strategy; without one the model stays in one piece
@@ -65,7 +72,7 @@ class Task(LightningModule):
         if self.model is not None:
             return
         node = self.nodes["model"]
-        bare = build(node, expected=nn.Module, key="model", spec=self.spec)
+        bare = build(node, expected=nn.Module, key="model", spec=self.spec, head=self.head)
         nodes = node.get("wrappers") or {}
         self.wrappers = list(build_all(nodes, expected=wrapper.Wrapper, key="model.wrappers").values())
         whole = wrapper.apply(self.wrappers, bare)
@@ -132,10 +139,13 @@ class Task(LightningModule):
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """One loss per target of the batch."""
 
+    def inputs(self, batch: Batch) -> dict[str, Any]:
+        """What the model gets of a batch."""
+        return {name: value for name, value in batch.items() if name not in NOT_FOR_THE_MODEL}
+
     def forward(self, batch: Batch) -> Tensor:
         """The model's outputs in single precision: logits [B, C]."""
-        inputs = {name: value for name, value in batch.items() if name not in NOT_FOR_THE_MODEL}
-        logits: Tensor = self.network()(**inputs).logits
+        logits: Tensor = self.network()(**self.inputs(batch)).logits
         rows = batch.get("index", batch["input_ids"])
         return logits.float()[: len(rows)]  # a rank without rows of its own gets one to fill its batch
 
@@ -145,9 +155,15 @@ class Task(LightningModule):
         Lightning divides by the number of micro-batches and the strategy averages over its replicas; both are
         undone here, so that every target weighs the same however the step is cut.
         """
-        losses = self.losses(self(batch), batch)
+        outputs = self(batch)
+        losses = self.losses(outputs, batch)
         self.log("train/loss", losses.detach().mean(), prog_bar=True, sync_dist=True)
-        return losses.sum() / batch["step_targets"] * self.shares()
+        penalties = [one.penalty(self, batch, outputs) for one in self.regularizers.values()]
+        return sum(penalties, losses.sum()) / self.step_targets(batch) * self.shares()
+
+    def step_targets(self, batch: Batch) -> Tensor:
+        """Number of targets of the whole optimizer step."""
+        return batch["step_targets"]
 
     def shares(self) -> int:
         """Into how many equal parts Lightning takes a step to be cut: micro-batches times replicas."""
@@ -159,6 +175,10 @@ class Task(LightningModule):
         averaging = [one for one in self.trainer.callbacks if isinstance(one, Averaging)]  # type: ignore[attr-defined]
         if "callbacks" not in checkpoint and averaging:
             averaging[-1].store_weights(checkpoint)
+
+    def exported(self, module: nn.Module) -> nn.Module:
+        """The part of the unwrapped model that outlives the run."""
+        return module
 
     def save_artifact(self, folder: Path) -> None:
         """Write a plain Hugging Face folder that needs neither this run nor this framework; all ranks call this.
@@ -173,6 +193,7 @@ class Task(LightningModule):
             task=type(self).__name__,
             parallel=self.parallel,
             rank=self.global_rank,
+            exported=self.exported,
         )
 
 

@@ -43,7 +43,7 @@ def loader(problem="single_label", rows=10, sizes=(4, 5, 1), seed=0) -> DataLoad
     return DataLoader(pieces, batch_size=None)
 
 
-@pytest.mark.parametrize("name", options("task"))
+@pytest.mark.parametrize("name", sorted(PROBLEM))
 def test_every_shipped_task_trains_and_tests(name):
     task = make(PROBLEM[name])
     run = trainer(max_epochs=1)

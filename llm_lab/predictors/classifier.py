@@ -1,0 +1,55 @@
+"""Labels and numbers for texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from llm_lab.models.heads import Head
+from llm_lab.predictors.predictor import Predictor, Row
+
+CHOSEN = 0.5  # probability from which a label of a set is given
+
+
+class Classifier(Predictor):
+    """``label`` and ``probability``, or ``value`` of a regression; empty for a row without text."""
+
+    head = Head.SEQUENCE_CLASSIFICATION
+    answers = ("label", "probability", "value")
+
+    def answer(self, rows: list[Row]) -> Iterator[Row]:
+        """Yield an answer per row."""
+        texts = [self.text(row) for row in rows]
+        found: dict[int, Row] = {}
+        for indices in self.by_length(texts):
+            found |= zip(indices, self._batch([texts[i] for i in indices]), strict=True)
+        for index in range(len(rows)):
+            yield found.get(index, self._nothing)
+
+    @property
+    def _nothing(self) -> Row:
+        regression = self.model.config.problem_type == "regression"
+        return {"value": ""} if regression else {"label": "", "probability": ""}
+
+    @torch.inference_mode()
+    def _batch(self, texts: list[str]) -> Iterator[Row]:
+        limit = int(self.facts["max_length"])
+        inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+        names = self.model.config.id2label
+        for row in self.model(**inputs).logits.float():
+            yield _answer(row, names, self.model.config.problem_type)
+
+
+def _answer(logits: torch.Tensor, names: Mapping[int, str], problem: str | None) -> Row:
+    if problem == "regression":
+        return {"value": round(float(logits[0]), 6)}
+    if problem == "multi_label_classification":
+        scores = logits.sigmoid().tolist()
+        chosen = [(names[i], score) for i, score in enumerate(scores) if score >= CHOSEN]
+        return {
+            "label": "|".join(name for name, _ in chosen),
+            "probability": "|".join(f"{score:.6f}" for _, score in chosen),
+        }
+    score, index = logits.softmax(-1).max(-1)
+    return {"label": names[int(index)], "probability": round(float(score), 6)}
