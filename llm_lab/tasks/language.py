@@ -56,7 +56,7 @@ class Language(Task):
         return batch
 
     @abstractmethod
-    def measured(self, outputs: Any, batch: Batch) -> dict[str, Tensor]:
+    def measured(self, outputs: Any, batch: Batch, losses: Tensor) -> dict[str, Tensor]:
         """Values for the metrics, by the names of their arguments."""
 
     @property
@@ -84,7 +84,7 @@ class Language(Task):
         losses = self.losses(outputs, batch)
         if losses.numel():
             self.mean_loss.update(losses.mean(), weight=losses.numel())
-            self.metrics.update(**self.measured(outputs, batch))
+            self.metrics.update(**self.measured(outputs, batch, losses))
 
     def test_step(self, batch: Batch) -> None:
         """Score a batch under fixed noise."""

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 from torchmetrics.classification import BinaryF1Score
 
 
-class Perplexity(MeanMetric):
+class Perplexity(Metric):
     """The exponential of the mean loss in nats per target; of a masked LM over its masked tokens."""
+
+    full_state_update = False
+    nats: Tensor
+    total: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("nats", default=torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("total", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, nats: Tensor) -> None:
         """Add losses [N]."""
-        if nats.numel():
-            super().update(nats)
+        self.nats += nats.double().sum()
+        self.total += nats.numel()
 
     def compute(self) -> Tensor:
         """Perplexity."""
-        return super().compute().exp()
+        return (self.nats / self.total.clamp(min=1)).exp()
 
 
 class Share(Metric):

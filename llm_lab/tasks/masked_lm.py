@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
+from llm_lab.models.heads import Head
 from llm_lab.tasks.language import Language
 from llm_lab.tasks.masking import Rates, hide
 from llm_lab.tasks.task import Batch
@@ -37,7 +38,7 @@ class MaskedLM(Language):
         whole_words: hide words, not pieces of words.
     """
 
-    head = "masked_lm"
+    head = Head.MASKED_LM
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class MaskedLM(Language):
             regularizers=regularizers,
             seed=seed,
         )
-        if not (0 < rate < 1 and 0 <= mask and 0 <= random and mask + random <= 1):
+        if not (0 < rate < 1 and mask >= 0 and random >= 0 and mask + random <= 1):
             raise ConfigError(
                 f"task.rate: {rate} of the tokens, {mask} of them masked and {random} random, are no shares"
             )
@@ -91,20 +92,20 @@ class MaskedLM(Language):
         """Hidden tokens of the whole step, but for rounding: the loader counts all that could be hidden."""
         return super().step_targets(batch) * self.rates.masked
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Batch) -> Any:
         """Logits [N, V] of the hidden tokens."""
         network = self.network()
         with only(network, batch["hidden"]):
             logits: Tensor = network(**self.inputs(batch)).logits
         return logits.float()
 
-    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+    def losses(self, outputs: Any, batch: Batch) -> Tensor:
         """Nats [N] of the hidden tokens."""
         return F.cross_entropy(outputs, batch["labels"], reduction="none")
 
-    def measured(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def measured(self, outputs: Any, batch: Batch, losses: Tensor) -> dict[str, Tensor]:
         """Nats, logits and tokens of the targets."""
-        return {"nats": self.losses(outputs, batch), "logits": outputs, "targets": batch["labels"]}
+        return {"nats": losses, "logits": outputs, "targets": batch["labels"]}
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
+from llm_lab.models.heads import Head
 from llm_lab.tasks.masked_lm import MaskedLM, only
 from llm_lab.tasks.task import Batch
 
@@ -25,9 +26,9 @@ class NextSentence(MaskedLM):
     https://arxiv.org/abs/1810.04805) or the parts were swapped (ALBERT, https://arxiv.org/abs/1909.11942).
     """
 
-    head = "pretraining"
+    head = Head.PRETRAINING
 
-    def forward(self, batch: Batch) -> Outputs:
+    def forward(self, batch: Batch) -> Any:
         """Logits of hidden tokens and of pairs."""
         network = self.network()
         with only(network, batch["hidden"]):
@@ -35,13 +36,14 @@ class NextSentence(MaskedLM):
         pairs = outputs.seq_relationship_logits.float()[: len(batch["index"])]
         return Outputs(outputs.prediction_logits.float(), pairs)
 
-    def losses(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def losses(self, outputs: Any, batch: Batch) -> Tensor:
         """Nats [N] of the hidden tokens and their pairs."""
         pairs = F.cross_entropy(outputs.pairs, batch["pair_labels"], reduction="none")
         row = batch["hidden"].nonzero()[:, 0]
         return super().losses(outputs.tokens, batch) + pairs[row]
 
-    def measured(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def measured(self, outputs: Any, batch: Batch, losses: Tensor) -> dict[str, Tensor]:
         """Those of the masked LM, and logits and labels of the pairs."""
-        tokens = super().measured(outputs.tokens, batch) | {"nats": super().losses(outputs.tokens, batch)}
+        nats = super().losses(outputs.tokens, batch)
+        tokens = super().measured(outputs.tokens, batch, nats)
         return tokens | {"pair_logits": outputs.pairs, "pair_labels": batch["pair_labels"]}

@@ -12,6 +12,7 @@ from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTrainin
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
+from llm_lab.models.heads import Head
 from llm_lab.models.wrapper import Wrapper
 from llm_lab.tasks.masked_lm import MaskedLM, only
 from llm_lab.tasks.noise import uniform
@@ -106,7 +107,7 @@ class ReplacedToken(MaskedLM):
         weight: of the discriminator's loss.
     """
 
-    head = "pretraining"
+    head = Head.PRETRAINING
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class ReplacedToken(MaskedLM):
         """All tokens that could be hidden: the discriminator is asked about each."""
         return super().step_targets(batch) / self.rates.masked
 
-    def forward(self, batch: Batch) -> Outputs:
+    def forward(self, batch: Batch) -> Any:
         """Fill in by a draw from the generator, without a gradient, and let the discriminator judge."""
         pair: Any = self.network()
         inputs, hidden = self.inputs(batch), batch["hidden"]
@@ -170,7 +171,7 @@ class ReplacedToken(MaskedLM):
         drawn = torch.searchsorted(steps, noise[batch["hidden"]][:, None] * steps[:, -1:], right=True)
         return drawn[:, 0].clamp(max=logits.shape[1] - 1)
 
-    def losses(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def losses(self, outputs: Any, batch: Batch) -> Tensor:
         """Of each ordinary token [M]: the discriminator's, and the generator's where it was hidden."""
         ordinary = self.vocabulary.ordinary[batch["original"]]
         judged = F.binary_cross_entropy_with_logits(
@@ -180,7 +181,7 @@ class ReplacedToken(MaskedLM):
         both = self.weight * judged + torch.zeros_like(judged).masked_scatter(batch["hidden"], filled)
         return both[ordinary]
 
-    def measured(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+    def measured(self, outputs: Any, batch: Batch, losses: Tensor) -> dict[str, Tensor]:
         """Those of the masked LM for the generator, and what was detected."""
         ordinary = self.vocabulary.ordinary[batch["original"]]
         return {

@@ -14,6 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
+from llm_lab.models.heads import Head
 from llm_lab.tasks.attention import same, typed
 from llm_lab.tasks.language import Language, nats
 from llm_lab.tasks.noise import uniform
@@ -41,7 +42,7 @@ class SpanCorruption(Language):
         mean_span: tokens per span.
     """
 
-    head = "seq2seq_lm"
+    head = Head.SEQ2SEQ_LM
     ordinary: Tensor
     sentinels: Tensor
 
@@ -145,8 +146,8 @@ class SpanCorruption(Language):
         """Nats [N] of the targets."""
         return nats(outputs, batch["targets"][: len(outputs)])
 
-    def measured(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def measured(self, outputs: Tensor, batch: Batch, losses: Tensor) -> dict[str, Tensor]:
         """Nats, logits and tokens of the targets."""
         targets = batch["targets"][: len(outputs)]
         asked = targets != -100  # noqa: PLR2004 - the library's own number
-        return {"nats": self.losses(outputs, batch), "logits": outputs[asked], "targets": targets[asked]}
+        return {"nats": losses, "logits": outputs[asked], "targets": targets[asked]}
