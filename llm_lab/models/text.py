@@ -14,6 +14,7 @@ from transformers import AutoConfig, PreTrainedModel
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import AssetError, ConfigError
+from llm_lab.models.adapted import attach, base_of
 from llm_lab.models.classifier import Pooling, blank, check_fit, configure, load
 from llm_lab.models.folder import model_folder
 from llm_lab.models.freeze import Freeze, freeze_parameters
@@ -57,7 +58,7 @@ def pretrained(
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         config = configure(config, spec=spec, pooling=pooling, dropout=dropout)
-        model = load(folder, config, head, pooling)
+        model = attach(load(base_of(folder), config, head, pooling), folder)
     except (OSError, ValueError, KeyError, RuntimeError, StrictDataclassError) as error:
         raise AssetError(
             f"model.source: transformers cannot load {source} ({folder}): {_line(error)}"

@@ -69,7 +69,7 @@ def _factored(module: nn.Module) -> Iterator[tuple[nn.Module, str, BaseTunerLaye
                 yield parent, name, child
 
 
-def lora(  # noqa: PLR0913 - the library's fields
+def lora(
     *,
     r: int = 8,
     lora_alpha: float = 16,

@@ -13,9 +13,10 @@ from llm_lab.peft.head import head_of, train_only
 
 
 class Partial(Wrapper):
-    """Freezes all but the head and the parameters that are named.
+    r"""Freezes all but the head and the parameters that are named.
 
-    ``[]`` is a linear probe, ``['\\.bias$']`` is BitFit (Ben Zaken et al. 2022, https://arxiv.org/abs/2106.10199).
+    ``[]`` is a linear probe, ``['\\.bias$']`` is BitFit (Ben Zaken et al. 2022,
+    https://arxiv.org/abs/2106.10199).
 
     Args:
         train: regular expressions, searched for in the names of parameters.

@@ -86,6 +86,8 @@ def refuse(model: nn.Module, *, prefix: bool) -> None:
 
 def watch(wrapped: nn.Module) -> nn.Module:
     """Cut the vectors' own outputs off, and refuse to compute keys and values of a prefix twice."""
+    for name, tokens in cast("Any", wrapped).prompt_tokens.items():  # a copy without weights knows buffers only
+        wrapped.register_buffer(f"prompt_tokens_{name}", tokens, persistent=False)
     wrapped.register_forward_pre_hook(_check)
     wrapped.register_forward_hook(_cut, with_kwargs=True)
     return wrapped

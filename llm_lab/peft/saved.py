@@ -11,10 +11,11 @@ from peft.utils.constants import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from llm_lab.models.adapted import BASE
+from llm_lab.models.wrapper import outline
 from llm_lab.peft import bottleneck
 from llm_lab.peft.prompts import watch
 
-BASE = "base"
 KIND = "LLM_LAB_BOTTLENECK"  # a kind that PEFT does not know and says so
 
 
@@ -23,36 +24,35 @@ def is_adapted(model: nn.Module) -> bool:
     return isinstance(model, PeftModel) or bool(bottleneck.adapters_of(model))
 
 
-def take_out(model: Any, folder: Path) -> nn.Module:
-    """Write what merging has left into ``folder``, and return the plain model, which is to stand in its ``base/``."""
+def write_adapter(model: Any, folder: Path) -> None:
+    """Write what merging has left into ``folder``, for the plain model in its ``base/``."""
     if isinstance(model, PeftModel):
         for config in model.peft_config.values():
             config.base_model_name_or_path = BASE
         model.save_pretrained(str(folder), save_embedding_layers=False)
-        return model.get_base_model()
+        return
     adapters = bottleneck.adapters_of(model)
+    states = {name: one.state_dict() for name, one in adapters.items()}
     tensors = {
-        f"{name}.{key}": value.contiguous()
-        for name, one in adapters.items()
-        for key, value in one.state_dict().items()
+        f"{name}.{key}": one.contiguous() for name, state in states.items() for key, one in state.items()
     }
     save_file(tensors, folder / SAFETENSORS_WEIGHTS_NAME)
     sizes = {name: one.down.out_features for name, one in adapters.items()}
     text = json.dumps({"peft_type": KIND, "base_model_name_or_path": BASE, "sizes": sizes}, indent=2)
     (folder / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
-    bottleneck.remove(model)
-    return model
 
 
-def base_of(folder: Path) -> Path:
-    """The folder of the plain model: the folder itself, or its ``base/`` where it is an adapter's."""
-    return folder / BASE if (folder / CONFIG_NAME).is_file() else folder
+def without_adapter(model: Any) -> Any:
+    """The plain model over the same tensors; the given one stays as it is."""
+    if isinstance(model, PeftModel):
+        return model.get_base_model()
+    plain = outline(model)
+    bottleneck.remove(plain)
+    return plain
 
 
-def attach(model: Any, folder: Path) -> Any:
-    """The model of `base_of` a folder with the adapter that lies there; the model itself where none does."""
-    if not (folder / CONFIG_NAME).is_file():
-        return model
+def read_adapter(model: Any, folder: Path) -> Any:
+    """Put what `write_adapter` wrote back on the plain model."""
     facts = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
     if facts["peft_type"] != KIND:
         return watch(PeftModel.from_pretrained(model, str(folder), is_trainable=False))

@@ -15,6 +15,7 @@ from llm_lab.config import build_all
 from llm_lab.config.secrets import escape_cell
 from llm_lab.data.predict_input import read_rows
 from llm_lab.data.transforms import Transform, apply
+from llm_lab.models.adapted import attach, base_of
 from llm_lab.models.heads import Head
 
 Row = dict[str, Any]
@@ -46,7 +47,8 @@ class Predictor(ABC):
 
     def load(self, folder: Path) -> Any:
         """The model with its head."""
-        return self.head.auto_class.from_pretrained(folder, trust_remote_code=False)
+        model = self.head.auto_class.from_pretrained(base_of(folder), trust_remote_code=False)
+        return attach(model, folder)
 
     @abstractmethod
     def answer(self, rows: list[Row]) -> Iterator[Row]:

@@ -6,7 +6,7 @@ import copy
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import RunError
 from llm_lab.models import wrapper
+from llm_lab.models.adapted import BASE
+from llm_lab.peft.saved import is_adapted, without_adapter, write_adapter
 from llm_lab.strategies.auto import Auto
 from llm_lab.strategies.parallel import Parallel
 from llm_lab.strategies.stream import Entry, write_stream
@@ -35,6 +37,7 @@ def write_artifact(
     task: str,
     parallel: Parallel | None = None,
     rank: int = 0,
+    exported: Callable[[nn.Module], nn.Module] = lambda module: module,
 ) -> None:
     """Write safetensors, configuration, tokenizer and ``llm_lab.json`` beside ``folder``, then rename.
 
@@ -49,6 +52,7 @@ def write_artifact(
         task: name of the task's class.
         parallel: how the model lies over the ranks; None for one process.
         rank: of this process.
+        exported: takes from the unwrapped model what is written.
 
     Raises:
         RunError: a wrapper leaves something that transformers cannot save.
@@ -58,24 +62,37 @@ def write_artifact(
         return
     writes = any(one.writes_weights for one in wrappers)
     twin = copy.deepcopy(model) if writes and not in_parts else wrapper.outline(model)
-    plain = wrapper.merge(wrappers, twin)
+    merged = exported(wrapper.merge(wrappers, twin))
+    plain = without_adapter(merged) if is_adapted(merged) else merged
     if not isinstance(plain, PreTrainedModel):
         raise RunError(f"{folder}: a {type(plain).__name__} is left after merging, no model of transformers")
     entries = (parallel or Auto()).entries(plain)
     if rank == 0:
-        _write(folder, plain, entries, spec, task)
+        _write(folder, plain, entries, spec, task, merged)
     else:
         write_stream(entries, None)
 
 
-def _write(folder: Path, plain: PreTrainedModel, entries: Sequence[Entry], spec: DataSpec, task: str) -> None:
+def _write(
+    folder: Path,
+    plain: PreTrainedModel,
+    entries: Sequence[Entry],
+    spec: DataSpec,
+    task: str,
+    merged: nn.Module,
+) -> None:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    write_stream(entries, temporary / SAFE_WEIGHTS_NAME)
-    _save_config(plain, entries, temporary)
+    home = temporary if merged is plain else temporary / BASE
+    home.mkdir(parents=True)
+    write_stream(entries, home / SAFE_WEIGHTS_NAME)
+    _save_config(plain, entries, home)
     tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
     tokenizer.model_max_length = limit(spec)
+    if merged is not plain:  # an adapter that cannot be merged lies beside its model
+        write_adapter(merged, temporary)
+        plain.config.save_pretrained(temporary)
+        tokenizer.save_pretrained(home)
     tokenizer.save_pretrained(temporary)
     text = json.dumps(facts(spec, task), indent=2, ensure_ascii=False)
     (temporary / FACTS).write_text(text + "\n", encoding="utf-8")

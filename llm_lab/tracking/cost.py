@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from llm_lab.config.hardware import cores
 from llm_lab.tracking import flops
@@ -72,6 +72,26 @@ def resource_figures(seconds: float, joules: Mapping[str, float], rates: Rates) 
         "run/cost": None if price is None else price * seconds / HOUR,
         "run/currency": None if price is None else rates.currency,
     }
+
+
+def size_figures(model: Any, optimizer: int | None) -> Figures:
+    """Parameters, those that train and their share, and the bytes of the optimizer's state over all ranks."""
+    if not isinstance(model, nn.Module):
+        return {}
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    total, trained = sum(size for size, _ in sizes), sum(size for size, trains in sizes if trains)
+    return {
+        "run/parameters": total,
+        "run/trainable_parameters": trained,
+        "run/trainable_share": _ratio(trained, total),
+        "run/optimizer_bytes": optimizer,
+    }
+
+
+def optimizer_bytes(optimizers: Iterable[torch.optim.Optimizer]) -> int:
+    """Bytes of what optimizers keep per parameter: two numbers for Adam, one for momentum."""
+    kept = [value for one in optimizers for state in one.state.values() for value in state.values()]
+    return sum(value.numel() * value.element_size() for value in kept if isinstance(value, Tensor))
 
 
 def energy(seconds: float, joules: Mapping[str, float], watts_per_core: float) -> tuple[float, str]:

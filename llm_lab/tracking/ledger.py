@@ -57,6 +57,7 @@ class Ledger(Callback):
         self._tokens: Tensor | int = 0
         self._earlier: Mapping[str, Any] | None = None
         self._restored = False
+        self._optimizer_bytes: int | None = None
         self._depths: dict[str, int] = {}
         self._train_mark: float | None = None
         self._sampled = time.monotonic()
@@ -81,6 +82,7 @@ class Ledger(Callback):
         return {
             **cost.time_figures(self.clock.seconds(), self.counts, self.train_seconds),
             **cost.work_figures(*work, self.train_seconds, peak * self._ranks),
+            **cost.size_figures(model, self._optimizer_bytes),
             **cost.resource_figures(self.clock.total(), self.energy.joules, self.rates),
         }
 
@@ -120,6 +122,7 @@ class Ledger(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """What comes after the last step is not training."""
+        self._optimizer_bytes = cost.optimizer_bytes(trainer.optimizers)
         self._settle()
         self._train_mark = None
 

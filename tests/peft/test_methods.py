@@ -11,11 +11,12 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from llm_lab.config import build
 from llm_lab.errors import ConfigError
+from llm_lab.models.adapted import attach
 from llm_lab.models.pooled import PooledConfig, PooledForSequenceClassification
 from llm_lab.models.wrapper import Wrapper
 from llm_lab.peft.layers import ia3, lora
 from llm_lab.peft.partial import Partial
-from llm_lab.peft.saved import attach, is_adapted, take_out
+from llm_lab.peft.saved import is_adapted, without_adapter, write_adapter
 from tests.conftest import ROOT
 
 COMMON = {"vocab_size": 30, "pad_token_id": 0, "num_labels": 3}
@@ -60,7 +61,7 @@ def method(name: str, **changes: object) -> Wrapper:
     return build(OmegaConf.merge(node, changes), expected=Wrapper, key="peft")
 
 
-def batch(eos: bool = False) -> dict[str, torch.Tensor]:
+def batch(*, eos: bool = False) -> dict[str, torch.Tensor]:
     lengths = torch.tensor([7, 4, 5, 6])
     mask = (torch.arange(7)[None] < lengths[:, None]).long()
     ids = torch.randint(2, 30, mask.shape, generator=torch.Generator().manual_seed(2)) * mask
@@ -71,7 +72,7 @@ def batch(eos: bool = False) -> dict[str, torch.Tensor]:
 
 def logits(model: torch.nn.Module, architecture: str = "") -> torch.Tensor:
     with torch.no_grad():
-        return model.eval()(**batch(architecture == "t5")).logits
+        return model.eval()(**batch(eos=architecture == "t5")).logits
 
 
 def train(model: torch.nn.Module, architecture: str = "", steps: int = 3) -> list[str]:
@@ -81,7 +82,7 @@ def train(model: torch.nn.Module, architecture: str = "", steps: int = 3) -> lis
     optimizer = torch.optim.SGD(trained.values(), lr=0.5)
     for _ in range(steps):
         optimizer.zero_grad()
-        outputs = model(**batch(architecture == "t5")).logits
+        outputs = model(**batch(eos=architecture == "t5")).logits
         torch.nn.functional.cross_entropy(outputs, torch.tensor([0, 1, 2, 0])).backward()
         unused = [name for name, one in trained.items() if one.grad is None]
         optimizer.step()
@@ -115,7 +116,8 @@ def test_what_is_left_says_the_same(name, architecture, tmp_path):
     merged = wrapper.merge(copy.deepcopy(model))
     if name in KEPT:
         assert is_adapted(merged)
-        base = take_out(merged, tmp_path)
+        write_adapter(merged, tmp_path)
+        base = without_adapter(merged)
         assert set(base.state_dict()) == set(model_of(architecture).state_dict())
         merged = attach(base, tmp_path)
     else:
