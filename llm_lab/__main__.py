@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from llm_lab.config.words import Words, parse, verb_help
+from llm_lab.config.words import VERBS, Words, parse, verb_help
 from llm_lab.errors import Interrupted, LabError
 from llm_lab.launch.place import placed
 
@@ -73,7 +73,8 @@ def do(words: Words) -> int:
         return 0
     if words.verb not in LIGHT:
         gc.enable()
-    return int(import_module(f"llm_lab.modes.{words.verb}").main(words) or 0)
+    module = VERBS[words.verb].module or words.verb
+    return int(import_module(f"llm_lab.modes.{module}").main(words) or 0)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Verb:
     positionals: tuple[str, ...] = ()  # names in capitals; one in brackets may be left out
     flags: dict[str, Flag] = field(default_factory=dict)
     overrides: bool = True
+    module: str = ""  # of `llm_lab.modes`, where it is not called like the verb
 
 
 VERBS: dict[str, Verb] = {
@@ -54,6 +55,20 @@ VERBS: dict[str, Verb] = {
         },
     ),
     "resume": Verb(help="go on with a run that was interrupted", positionals=("RUN",)),
+    "reproduce": Verb(
+        help="run an experiment, or a run, again: is its figure within tolerance?",
+        positionals=("RUN|EXPERIMENT",),
+    ),
+    "results": Verb(
+        help="measure the experiments that have no figure yet, and write the table of all of them",
+        flags={
+            "--only": Flag(help="experiments to measure, with commas; a pack's too", value="NAMES"),
+            "--dry": Flag(help="run nothing: take in the runs that are there, say what is missing"),
+            "--output": Flag(help="the folder of results.json and results.md (default: docs)", value="DIR"),
+        },
+        overrides=False,
+        module="results_table",
+    ),
 }
 OUTSIDE = ("experiment", "debug", "size", "ablate")  # groups outside the root's defaults: always with a plus
 DEFAULT = "train"

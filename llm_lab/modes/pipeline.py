@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from llm_lab.assets.runs import finished, going_on, turn
 from llm_lab.config.deep import deep_faults
 from llm_lab.config.fault import Fault, FaultsError, short_path
 from llm_lab.config.run_hash import run_hash
 from llm_lab.config.sweep import spread
 from llm_lab.config.words import Words
-from llm_lab.errors import ConfigError, Interrupted, RunError
+from llm_lab.errors import ConfigError, Interrupted
 from llm_lab.launch.place import placed
+from llm_lab.modes.once import RUN, THERE, trained
 from llm_lab.pipelines.steps import Planned, planned
 from llm_lab.tracking import formats
 
-RUN, THERE, RESUMED = "run", "there already", "resumed"
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Done:
     """A step that is done: the words that single out its pipeline in a sweep, and what came of it."""
 
@@ -97,32 +95,14 @@ def _do(step: Planned, words: Words, runs: dict[str, Path], swept: str) -> Done:
         name = _watched(run, figures)
         seconds = kept.get("seconds")
     else:
-        run, state = _trained(step, words)
+        wanted = run_hash(step.trained.config)
+        run, state = trained(wanted, step.words, words=words, asker=f"the step {step.name}")
         runs[step.name] = run
         figures = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
         name = _watched(run, figures)
         seconds = figures.get("run/seconds")
     figure = (name, float(figures[name])) if name else None
     return Done(swept=swept, step=step.name, state=state, directory=run, figure=figure, seconds=seconds)
-
-
-def _trained(step: Planned, words: Words) -> tuple[Path, str]:
-    from llm_lab.modes.launch import launch
-
-    if step.trained is None:
-        raise TypeError(f"{step.name} is no training")
-    wanted = run_hash(step.trained.config)
-    with turn(wanted, asker=f"the step {step.name}"):
-        if run := finished(wanted):
-            return run, THERE
-        place = going_on(wanted)
-        launch(dataclasses.replace(words, overrides=(*step.words, *place), multirun=False))
-        run = finished(wanted)
-    if run is None:
-        raise RunError(
-            f"{step.name}: its training ended, but no finished run in ./runs has the hash {wanted}"
-        )
-    return run, RESUMED if place else RUN
 
 
 def _evaluated(run: Path, words: Sequence[str]) -> tuple[str, dict[str, Any]]:

@@ -86,7 +86,7 @@ def test_the_help_names_every_verb_and_flag() -> None:
         ("llm_lab check --deep +experiment=s", "llm_lab +experiment=s", []),
         ("llm_lab --multirun optimizer.l", "llm_lab --multirun optimizer.l", []),
         ("python -m llm_lab show model=", "llm_lab model=", []),
-        ("llm_lab re", "llm_lab re", ["resume"]),
+        ("llm_lab re", "llm_lab re", ["resume", "reproduce", "results"]),
         ("llm_lab ", "llm_lab ", list(VERBS)),
         ("llm_lab check ", "llm_lab ", []),
         ("llm_lab check --d", "llm_lab ", ["--deep"]),

@@ -1,0 +1,1 @@
+"""What the experiments reached: figures by content hash, and the table of them."""

@@ -1,0 +1,117 @@
+"""`results.md`: a row per experiment, its figure beside baselines, what is published and what was expected."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llm_lab.results.figures import Experiment, Figure
+from llm_lab.sweeps.seeds import mean
+from llm_lab.tracking import formats, headline
+
+COLUMNS = ("experiment", "data", "model", "metric", "figure", "seeds", "baselines", "published", "expected",
+           "minutes", "date")  # fmt: skip
+INTRO = """\
+# Results
+
+Made by `python -m llm_lab results` from `results.json`, which holds a figure for each run under the hash of its config.
+A figure over several seeds is their mean with its 95 % t-interval, one of a single seed has the 95 % bootstrap interval
+over the test rows in brackets, where there is one. Minutes are those of one run. An experiment whose config has changed
+since it was measured has no figure until it is measured again.
+"""
+
+
+def page(found: Sequence[Experiment], figures: Mapping[str, Figure], *, folder: Path) -> str:
+    """The whole page; `folder` is where it will lie."""
+    rows = [_row(one, _of(one, figures), folder) for one in found if one.hashes]
+    table = [COLUMNS, tuple("---" for _ in COLUMNS), *rows]
+    lines = [f"| {' | '.join(row)} |" for row in table]
+    shown = [figure for one in found for figure in _of(one, figures)]
+    where = sorted({f"{figure['machine']}; {figure['versions']}" for figure in shown})
+    parts = [INTRO, "\n".join(lines)]
+    if where:
+        parts.append("Measured with " + " and with ".join(map(formats.markdown, where)) + ".")
+    if sweeps := [one for one in found if not one.hashes]:
+        names = ", ".join(_link(one, folder) for one in sweeps)
+        parts.append(f"Sweeps have tables of their own and no row here: {names}.")
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _of(one: Experiment, figures: Mapping[str, Figure]) -> list[Figure]:
+    return [figures[digest] for digest in one.hashes.values() if digest in figures]
+
+
+def _row(one: Experiment, measured: Sequence[Figure], folder: Path) -> tuple[str, ...]:
+    metric = str(one.expected.get("metric", ""))
+    seconds = [figure["seconds"] for figure in measured if figure["seconds"] is not None]
+    seeds = (
+        str(len(measured)) if len(measured) == len(one.hashes) else f"{len(measured)} of {len(one.hashes)}"
+    )
+    return (
+        _link(one, folder),
+        formats.markdown(one.data),
+        formats.markdown(one.model),
+        formats.markdown(metric),
+        _figure(measured),
+        seeds,
+        _baselines(measured),
+        _published(one.expected.get("published")),
+        _expected(one.expected, measured),
+        formats.number(sum(seconds) / len(seconds) / 60, 1) if seconds else formats.MISSING,
+        max((figure["date"] for figure in measured), default="") or formats.MISSING,
+    )
+
+
+def _link(one: Experiment, folder: Path) -> str:
+    file = one.entry.layer.folder / "experiment" / f"{one.name}.yaml"
+    path = Path(os.path.relpath(file, folder)).as_posix()
+    return f"[{formats.markdown(one.name)}]({path})"
+
+
+def value_of(measured: Sequence[Figure]) -> float | None:
+    """The mean over the seeds; None where there is no figure."""
+    values = [float(figure["value"]) for figure in measured if figure["value"] is not None]
+    return mean(values).value if values else None
+
+
+def _figure(measured: Sequence[Figure]) -> str:
+    """The mean with its interval; of one seed the value with that over the test rows."""
+    values = [float(figure["value"]) for figure in measured if figure["value"] is not None]
+    if not values:
+        return formats.MISSING
+    one = mean(values)
+    if one.half is not None:
+        return f"{formats.number(one.value)} ± {formats.number(one.half)}"
+    low, high = measured[0]["low"], measured[0]["high"]
+    interval = (
+        f" [{formats.number(low)}, {formats.number(high)}]" if low is not None and high is not None else ""
+    )
+    return f"{formats.number(one.value)}{interval}"
+
+
+def _baselines(measured: Sequence[Figure]) -> str:
+    found = measured[0]["baselines"] if measured else {}
+    named = [f"{headline.BASELINES.get(name, name)} {formats.number(value)}" for name, value in found.items()]
+    return formats.markdown(", ".join(named)) or formats.MISSING
+
+
+def _published(node: Mapping[str, Any] | None) -> str:
+    if not node:
+        return formats.MISSING
+    source = node.get("source")
+    return formats.number(node.get("value")) + (f" ({formats.markdown(source)})" if source else "")
+
+
+def _expected(expected: Mapping[str, Any], measured: Sequence[Figure]) -> str:
+    """The expected figure with its tolerance, and whether it was met."""
+    if "value" not in expected:
+        return formats.MISSING
+    words = f"{formats.number(expected['value'])} ± {formats.number(expected.get('tolerance') or 0)}"
+    value = value_of(measured)
+    told = headline.verdict(expected, {str(expected.get("metric")): value})
+    if value is None or told is None:
+        return words
+    better = told["text"].startswith("better")
+    return f"{words}: {'better' if better else 'met' if told['kind'] == 'met' else '**missed**'}"
