@@ -35,7 +35,7 @@ def main(words: Words) -> int:
     failed = [] if words.flags.get("dry") else _measure(chosen, figures, found, folder, words)
     left = [f"{one.name} seed={seed}" for one, seed, _ in missing(chosen, figures)]
     print(
-        f"{folder / PAGE}: {len(chosen)} experiments"
+        f"{folder / PAGE}: {len(chosen)} of {len(found)} experiments looked at"
         + (f"; without a figure: {', '.join(left)}" if left else "")
     )
     if failed:

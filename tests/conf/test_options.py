@@ -52,5 +52,6 @@ def test_no_group_is_forgotten() -> None:
         "debug",
         "hydra",
         "paths",
+        "pipeline",
     }
     assert {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} <= elsewhere | set(GROUPS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Result
+from tests.conftest import ROOT, Result
 from tests.modes.test_resume import same, train_and_stop
 
 PIPELINE = """# A toy, a second one from its weights, and that one on other rows.
@@ -155,3 +155,12 @@ def test_a_model_from_a_model_from_a_model(chain: Path, lab: Callable[..., Resul
         for run in "abcd"
     ]
     assert all(vocabulary == names[0] for vocabulary in names)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "conf/pipeline").glob("*.yaml"))])
+def test_every_shipped_pipeline_passes_the_check(
+    name: str, lab: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    result = lab("check", f"pipeline={name}")
+    assert result.code == 0, result.err
