@@ -17,7 +17,7 @@ Fact = tuple[str, str]
 def sizes(spec: DataSpec) -> list[Fact]:
     """Return rows per split and training rows per class."""
     rows = [(split, f"{spec.sizes[split]:,}") for split in SPLITS if split in spec.sizes]
-    return [*rows, ("classes", str(len(spec.labels)))] if spec.problem != "regression" else rows
+    return [*rows, ("classes", str(len(spec.labels)))] if len(spec.labels) > 1 else rows
 
 
 def data_facts(summary: Mapping[str, Any]) -> list[Fact]:

@@ -7,16 +7,21 @@ from typing import Any
 
 from llm_lab.tracking import formats
 
-BASELINES = {"majority": "Majority", "tfidf": "TF-IDF + LR"}
-HEADLINE = ("accuracy", "f1", "matthews", "ece", "exact", "mse", "mae", "pearson", "spearman", "loss")
+BASELINES = {"majority": "Majority", "tfidf": "TF-IDF + LR", "bm25": "BM25"}
+FIRST = ("accuracy", "f1", "matthews", "ece", "exact", "mse", "mae", "pearson", "spearman")
+NOT_SHOWN = ("_low", "_high")  # the ends of an interval stand beside their figure
 
 
 def headline(metrics: Mapping[str, Any], baselines: Mapping[str, float]) -> list[dict[str, Any]]:
     """Return the test metrics (else those of validation) with the baselines' figures beside each."""
     split = "test" if any(key.startswith("test/") for key in metrics) else "val"
-    names = [name for name in HEADLINE if f"{split}/{name}" in metrics]
-    found = [name for name in names if name != "loss"] or names
-    return [_figure(f"{split}/{name}", metrics, baselines) for name in found]
+    names = [key.partition("/")[2] for key in metrics if key.startswith(f"{split}/")]
+    names = [name for name in names if not name.endswith(NOT_SHOWN)]
+    names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    accurate = any(name in FIRST for name in names)  # then nobody asks for the loss
+    return [
+        _figure(f"{split}/{name}", metrics, baselines) for name in names if not (accurate and name == "loss")
+    ]
 
 
 def _figure(key: str, metrics: Mapping[str, Any], baselines: Mapping[str, float]) -> dict[str, Any]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
+from transformers.utils import CONFIG_NAME
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.tracking import pages
 from llm_lab.tracking.files import write_text
-from llm_lab.tracking.headline import HEADLINE
+from llm_lab.tracking.headline import headline
 
 NAME = "README.md"
-PIPELINE = "text-classification"  # the hub knows regression and label sets under this name too
 
 
 def write_model_card(
@@ -43,32 +44,41 @@ def write_model_card(
         spec=spec,
         baselines=baselines or {},
         manifest=manifest or {},
+        architecture=_architecture(folder),
     )
     body = pages.render("model_card.md.j2", material)
-    return write_text(folder / NAME, f"---\n{metadata(config, metrics).to_yaml()}\n---\n\n{body}")
+    return write_text(folder / NAME, f"---\n{metadata(material).to_yaml()}\n---\n\n{body}")
 
 
-def metadata(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> ModelCardData:
+def _architecture(folder: Path) -> str:
+    """Name of the class that the folder's weights belong to; that of the plain model beneath an adapter."""
+    path = folder / CONFIG_NAME if (folder / CONFIG_NAME).is_file() else folder / "base" / CONFIG_NAME
+    names = json.loads(path.read_text(encoding="utf-8")).get("architectures") if path.is_file() else None
+    return str((names or ["AutoModel"])[0])
+
+
+def metadata(material: pages.Material) -> ModelCardData:
     """Return the front matter: licence, base model, task, test metrics."""
+    config, tag = material.config, pages.pipeline_of(material.architecture)
     model = config.get("model") or {}
     source = str(model.get("source") or "")
     name = str(config.get("name", "model"))
     results = [
         EvalResult(
-            task_type=PIPELINE,
+            task_type=tag,
             dataset_type="custom",
             dataset_name=name,
             dataset_split="test",
-            metric_type=key.removeprefix("test/"),
-            metric_value=round(float(value), 4),
+            metric_type=figure["key"].removeprefix("test/"),
+            metric_value=round(float(figure["value"]), 4),
         )
-        for key, value in sorted(metrics.items())
-        if key.startswith("test/") and key.rpartition("/")[2] in HEADLINE and isinstance(value, float)
+        for figure in headline(material.metrics, {})
+        if figure["key"].startswith("test/") and isinstance(figure["value"], float)
     ]
     return ModelCardData(
         model_name=name,
         library_name="transformers",
-        pipeline_tag=PIPELINE,
+        pipeline_tag=tag,
         tags=["llm_lab"],
         license=str(model.get("licence") or "").lower() or None,
         base_model=source.removeprefix("hf://") if source.startswith("hf://") else None,

@@ -32,6 +32,7 @@ class Material:
     ledger: Mapping[str, Any] = field(default_factory=dict)
     baselines: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    architecture: str = ""  # class of transformers that the saved weights belong to
 
 
 def render(template: str, material: Material) -> str:
@@ -70,6 +71,9 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "metrics": material.metrics,
         "spec": material.spec,
         "subtitle": subtitle(material),
+        "architecture": material.architecture,
+        "pipeline": pipeline_of(material.architecture),
+        "has_pipeline": material.architecture.endswith(tuple(PIPELINES)),
         "basis": basis(material),
         "baseline_labels": [
             headline.BASELINES.get(label, label) for label in headline.baseline_names(material.baselines)
@@ -92,11 +96,32 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
     }
 
 
+# What transformers' pipelines and the hub call what a class does; regression and label sets are classification too.
+PIPELINES = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForMultipleChoice": "multiple-choice",
+    "ForMaskedLM": "fill-mask",
+    "ForCausalLM": "text-generation",
+    "LMHeadModel": "text-generation",
+}
+TARGETS = {
+    "single_label": "{} classes",
+    "multi_label": "{} labels",
+    "regression": "a number per row",
+    "tokens": "{} tags of words",
+    "span": "answers in contexts",
+    "choice": "one text of several",
+    "pairs": "texts that belong together",
+    "language": "text alone",
+}
+
+
 def subtitle(material: Material) -> str:
     """Return one line: the task, the data's size, the labels, when."""
     spec, started = material.spec, str(material.manifest.get("started") or "")[:10]
-    kinds = {"single_label": "classes", "multi_label": "labels"}
-    labels = f"{len(spec.labels)} {kinds[spec.problem]}" if spec.problem in kinds else "a number per row"
+    labels = TARGETS[spec.problem].format(len(spec.labels))
     parts = [f"{spec.sizes.get('train', 0):,} training rows", labels, started, str(material.run_dir)]
     return " · ".join(part for part in parts if part)
 
@@ -109,3 +134,8 @@ def basis(material: Material) -> str:
     rows = f"{count:,} {'test' if split == 'test' else 'validation'} rows"
     interval = ", 95 % bootstrap interval over the rows" if "test/accuracy_low" in material.metrics else ""
     return f"{rows}, 1 seed ({material.config.get('seed', 'unknown')}){interval}."
+
+
+def pipeline_of(architecture: str) -> str:
+    """The hub's name of what a class of transformers does."""
+    return next((name for end, name in PIPELINES.items() if architecture.endswith(end)), "feature-extraction")

@@ -62,6 +62,7 @@ def test_card_is_what_the_hub_reads(
 ) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
     config = {"name": "toy", "seed": 1, "model": {"licence": "Apache-2.0", "source": source}}
     path = write_model_card(
         folder, config=config, metrics=METRICS, spec=result()["spec"], baselines=BASELINES
