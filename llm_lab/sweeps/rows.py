@@ -15,6 +15,8 @@ from llm_lab.tracking.formats import one_line
 
 PENDING, RUNNING, FINISHED, PRUNED, FAILED = "pending", "running", "finished", "pruned", "failed"
 INTERRUPTED = "interrupted"
+SHOWN = ("train/", "val/", "test/")
+COSTS = ("run/trainable_parameters", "run/trainable_share", "run/optimizer_bytes")  # beside what was measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Row:
         step: optimizer steps done; of a pruned job where it was ended.
         reason: why there is no figure, one line.
         started: seconds since 1970.
-        seconds, joules: what it cost.
+        seconds, joules, memory: what it cost; the last is the most bytes that its process held.
         number: place of the job in the sweep.
         values: of the swept keys.
         objectives: figures it is compared by, None where one is missing.
@@ -50,6 +52,7 @@ class Row:
     started: float | None = None
     seconds: float | None = None
     joules: float | None = None
+    memory: float | None = None
     number: int = 0
     values: Mapping[str, Any] = field(default_factory=dict)
     objectives: tuple[float | None, ...] = ()
@@ -83,12 +86,13 @@ def read_row(sweep: Path, job: Job, objectives: Sequence[str]) -> Row:
         hash=str(state.get("hash") or Path(job.directory).name),
         state=status,
         words=tuple(map(str, state.get("words") or job.words)),
-        metrics={key: value for key, value in known.items() if key.startswith(("train/", "val/", "test/"))},
+        metrics={key: value for key, value in known.items() if key.startswith(SHOWN) or key in COSTS},
         step=None if step is None else int(step),
         reason=_reason(status, state, known, objectives, last),
         started=_number(state.get("started")),
         seconds=_seconds(numbers, ledger, state),
         joules=numbers.get("run/joules", _total(ledger.get("joules"))),
+        memory=numbers.get("run/peak_rss_bytes"),
         number=job.number,
         objectives=tuple(known.get(name) for name in objectives),
     )

@@ -17,7 +17,7 @@ from llm_lab.sweeps.rows import Row
 from llm_lab.tracking.formats import clean, lower_is_better
 
 CSV, SEEDS_CSV = "sweep.csv", "sweep_seeds.csv"
-TIMES = ("started", "seconds", "joules")  # the last columns: two tables are compared without them
+TIMES = ("started", "seconds", "joules", "memory")  # the last columns: two tables are compared without them
 ORDER = (rows.FINISHED, rows.PRUNED, rows.RUNNING, rows.INTERRUPTED, rows.PENDING)  # others come last
 UNKNOWN = record.Objective(metric="val/loss", direction="minimize")
 
@@ -178,6 +178,7 @@ def to_csv(table: Table) -> str:
             "started": _moment(row.started),
             "seconds": _rounded(row.seconds),
             "joules": _rounded(row.joules),
+            "memory": None if row.memory is None else int(row.memory),
         }
         for row in table.rows
     ]

@@ -15,6 +15,7 @@ from llm_lab.tracking import formats
 from llm_lab.tracking.summary import places_table
 
 MOST = 25  # lines; the others are in the file
+TRAINED = "run/trainable_parameters"
 STYLES = {FINISHED: "", FAILED: "red", "pruned": "dim", "pending": "dim"}
 
 
@@ -30,7 +31,7 @@ def terminal_table(table: Table) -> Grid:
     for key in short_names(table.swept):
         grid.add_column(escape(key), justify="right")
     grid.add_column("state")
-    for name in ("step", "time"):
+    for name in (*_costs(table), "step", "time"):
         grid.add_column(name, justify="right", no_wrap=True)
     grid.add_column("job", no_wrap=True)
     for row in [*others[:MOST], *failed[:MOST]]:
@@ -75,9 +76,17 @@ def _cells(table: Table, row: Row) -> list[str]:
     figures = [formats.number(value) for value in row.objectives]
     swept = [formats.one_line(value_text(row.values.get(key)), 30) for key in table.swept]
     state = f"{row.state}: {formats.one_line(row.reason, 60)}" if row.state == FAILED else row.state
+    trained = row.metrics.get(TRAINED)
+    counted = "" if trained is None else f"{trained:,.0f}"
+    costs = [counted, formats.size(row.memory)] if _costs(table) else []
     step = "" if row.step is None else str(row.step)
     time = "" if row.seconds is None else formats.seconds(row.seconds)
-    return [escape(text) for text in (*figures, *swept, state, step, time, row.directory)]
+    return [escape(text) for text in (*figures, *swept, state, *costs, step, time, row.directory)]
+
+
+def _costs(table: Table) -> tuple[str, ...]:
+    """Columns for jobs that differ in how much trains."""
+    return ("trained", "memory") if len({row.metrics.get(TRAINED) for row in table.measured}) > 1 else ()
 
 
 def short_names(keys: Sequence[str]) -> list[str]:

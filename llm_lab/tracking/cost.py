@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -113,6 +117,17 @@ def dtype_of(precision: str) -> torch.dtype:
     """Return the dtype of the matrix products under a Lightning precision, e.g. ``bf16-mixed``."""
     kinds = {"bf16": torch.bfloat16, "16": torch.float16, "64": torch.float64}
     return kinds.get(precision.partition("-")[0], torch.float32)
+
+
+def reset_peak_rss() -> None:
+    """Let `peak_rss` count from here, for a run that shares its process with earlier ones; Linux alone can."""
+    reset = Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # what earlier runs have freed is not this one's
+        reset.write_text("5", encoding="ascii")
 
 
 def peak_rss() -> int:

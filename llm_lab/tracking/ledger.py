@@ -57,6 +57,7 @@ class Ledger(Callback):
         self._tokens: Tensor | int = 0
         self._earlier: Mapping[str, Any] | None = None
         self._restored = False
+        cost.reset_peak_rss()
         self._optimizer_bytes: int | None = None
         self._depths: dict[str, int] = {}
         self._train_mark: float | None = None

@@ -22,7 +22,7 @@ QUICK = (
     "mode.report=false",
     "--multirun",
 )
-TIMES = ("seconds", "joules", "started", "reason")
+TIMES = ("seconds", "joules", "memory", "started", "reason")
 
 Issue = Callable[..., dict[str, float]]
 
