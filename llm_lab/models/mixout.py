@@ -40,7 +40,7 @@ class Mixout(Wrapper):
             if type(part) is nn.Linear:
                 part.register_buffer(ANCHOR, part.weight.detach().clone())
                 setattr(part, RATE, self.rate)
-                part.forward = MethodType(mixed_forward, part)
+                part.forward = MethodType(mixed_forward, part)  # type: ignore[method-assign]
         return module
 
     def merge(self, module: nn.Module) -> nn.Module:

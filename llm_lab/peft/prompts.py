@@ -86,7 +86,9 @@ def refuse(model: nn.Module, *, prefix: bool) -> None:
 
 def watch(wrapped: nn.Module) -> nn.Module:
     """Cut the vectors' own outputs off, and refuse to compute keys and values of a prefix twice."""
-    for name, tokens in cast("Any", wrapped).prompt_tokens.items():  # a copy without weights knows buffers only
+    for name, tokens in cast(
+        "Any", wrapped
+    ).prompt_tokens.items():  # a copy without weights knows buffers only
         wrapped.register_buffer(f"prompt_tokens_{name}", tokens, persistent=False)
     wrapped.register_forward_pre_hook(_check)
     wrapped.register_forward_hook(_cut, with_kwargs=True)
@@ -165,6 +167,6 @@ def p_tuning(
     config = PromptEncoderConfig(
         num_virtual_tokens=num_virtual_tokens,
         encoder_reparameterization_type=encoder_reparameterization_type,
-        encoder_hidden_size=encoder_hidden_size,  # type: ignore[arg-type] - filled in by `fit`
+        encoder_hidden_size=encoder_hidden_size,  # type: ignore[arg-type]  # `fit` fills it in
     )
     return Prompts(config=config)

@@ -77,6 +77,6 @@ def embedded(task: Task, batch: Batch, change: Callable[[int, Tensor], Tensor]) 
 
     handle = network.get_input_embeddings().register_forward_hook(hook)
     try:
-        return task(batch)  # type: ignore[no-any-return]
+        return task(batch)
     finally:
         handle.remove()

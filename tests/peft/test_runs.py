@@ -1,0 +1,81 @@
+"""Runs that tune little: from the command line to an artifact that evaluates and predicts, and on after a stop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from tests.conftest import Result
+from tests.peft.test_methods import KEPT, METHODS
+
+QUICK = ("mode.report=false", "mode.baseline=false", "hydra.run.dir=run")
+TEXT = "the film was bright and warm"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_run_leaves_a_model_that_evaluates_and_predicts(
+    name: str, toy: Path, lab: Callable[..., Result]
+) -> None:
+    result = lab("+experiment=toy", "+debug=smoke", f"peft={name}", *QUICK)
+    assert result.code == 0, result.err
+    metrics = json.loads((toy / "run" / "metrics.json").read_text())
+    share = metrics["run/trainable_parameters"] / metrics["run/parameters"]
+    assert metrics["run/trainable_share"] == pytest.approx(share)
+    assert (share == 1) == (name == "full")
+    assert metrics["run/optimizer_bytes"] >= 8 * metrics["run/trainable_parameters"]
+    assert (toy / "run" / "model" / "base").is_dir() == (name in KEPT)
+
+    assert lab("evaluate", "run").code == 0
+    (kept,) = (toy / "run" / "evaluations").iterdir()
+    again = json.loads(kept.read_text())["metrics"]
+    assert again["test/loss"] == pytest.approx(metrics["test/loss"], abs=1e-4)
+    (toy / "texts.csv").write_text(f"text\n{TEXT}\n")
+    result = lab("predict", "run", "--input", "texts.csv", "--output", "out.csv")
+    assert result.code == 0, result.err
+    assert (toy / "out.csv").read_text().splitlines()[1].startswith(TEXT)
+
+
+def test_plain_peft_reads_a_prefix(toy: Path, lab: Callable[..., Result]) -> None:
+    assert lab("+experiment=toy", "+debug=smoke", "peft=prefix", *QUICK).code == 0
+    folder = toy / "run" / "model"
+    base = AutoModelForSequenceClassification.from_pretrained(folder / "base")
+    inputs = AutoTokenizer.from_pretrained(folder)(TEXT, return_tensors="pt")
+    with torch.no_grad():
+        plain = base.eval()(**inputs).logits
+        tuned = PeftModel.from_pretrained(base, str(folder)).eval()(**inputs).logits
+    (toy / "texts.csv").write_text(f"text\n{TEXT}\n")
+    assert lab("predict", "run", "--input", "texts.csv", "--output", "out.csv").code == 0
+    probability = float((toy / "out.csv").read_text().splitlines()[1].split(",")[-1])
+    assert tuned.softmax(-1).max().item() == pytest.approx(probability, abs=1e-5)
+    assert not torch.allclose(plain, tuned)
+
+
+@pytest.mark.parametrize("name", ["lora", "adapter", "prefix"])
+def test_a_run_that_goes_on_ends_as_one_that_never_stopped(
+    name: str, toy: Path, lab: Callable[..., Result]
+) -> None:
+    words = ("+experiment=toy", f"peft={name}", "data.limit=64", "mode.report=false", "mode.baseline=false")
+    whole = lab(*words, "hydra.run.dir=whole")
+    assert whole.code == 0, whole.err
+    assert lab(*words, "hydra.run.dir=run").code == 0
+    points = sorted((toy / "run" / "checkpoints").rglob("*.ckpt"), key=lambda path: path.stat().st_mtime)
+    state = torch.load(points[-1], weights_only=True)["state_dict"]
+    assert any("lora_" in key or "adapter" in key or "prompt_encoder" in key for key in state)
+    ends = [json.loads((toy / run / "metrics.json").read_text())["test/loss"] for run in ("whole", "run")]
+    assert ends[0] == pytest.approx(ends[1], abs=1e-6)
+
+
+@pytest.mark.parametrize("choice", ["r_drop", "fgm", "smart", "[r_drop,fgm]"])
+def test_regularizers_are_chosen_by_a_word(choice: str, toy: Path, lab: Callable[..., Result]) -> None:
+    words = ("+experiment=toy", "+debug=smoke", *QUICK[:2])
+    assert lab(*words, "hydra.run.dir=plain").code == 0
+    result = lab(*words, f"+task/regularizers={choice}", "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    ends = [json.loads((toy / run / "metrics.json").read_text())["test/loss"] for run in ("plain", "run")]
+    assert ends[0] != ends[1]
