@@ -96,7 +96,7 @@ def lora(
         raise ConfigError(f"r: a rank of at least 1 is wanted, found {r}")
     config = LoraConfig(
         r=r,
-        lora_alpha=lora_alpha,  # type: ignore[arg-type]  # it divides
+        lora_alpha=lora_alpha,
         lora_dropout=lora_dropout,
         use_rslora=use_rslora,
         use_dora=use_dora,

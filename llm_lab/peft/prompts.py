@@ -167,6 +167,6 @@ def p_tuning(
     config = PromptEncoderConfig(
         num_virtual_tokens=num_virtual_tokens,
         encoder_reparameterization_type=encoder_reparameterization_type,
-        encoder_hidden_size=encoder_hidden_size,  # type: ignore[arg-type]  # `fit` fills it in
+        encoder_hidden_size=encoder_hidden_size,
     )
     return Prompts(config=config)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.conftest import Result
+from tests.modes.test_resume import WORDS, train_and_stop
 from tests.peft.test_methods import KEPT, METHODS
 
 QUICK = ("mode.report=false", "mode.baseline=false", "hydra.run.dir=run")
@@ -57,18 +59,17 @@ def test_plain_peft_reads_a_prefix(toy: Path, lab: Callable[..., Result]) -> Non
 
 
 @pytest.mark.parametrize("name", ["lora", "adapter", "prefix"])
-def test_a_run_that_goes_on_ends_as_one_that_never_stopped(
-    name: str, toy: Path, lab: Callable[..., Result]
-) -> None:
-    words = ("+experiment=toy", f"peft={name}", "data.limit=64", "mode.report=false", "mode.baseline=false")
-    whole = lab(*words, "hydra.run.dir=whole")
-    assert whole.code == 0, whole.err
-    assert lab(*words, "hydra.run.dir=run").code == 0
-    points = sorted((toy / "run" / "checkpoints").rglob("*.ckpt"), key=lambda path: path.stat().st_mtime)
-    state = torch.load(points[-1], weights_only=True)["state_dict"]
-    assert any("lora_" in key or "adapter" in key or "prompt_encoder" in key for key in state)
-    ends = [json.loads((toy / run / "metrics.json").read_text())["test/loss"] for run in ("whole", "run")]
-    assert ends[0] == pytest.approx(ends[1], abs=1e-6)
+def test_killed_and_resumed(name: str, toy: Path, lab: Callable[..., Result]) -> None:
+    words = (*WORDS, f"peft={name}", *QUICK[:2], "trainer.max_epochs=1")
+    assert lab(*words, "hydra.run.dir=whole").code == 0
+    train_and_stop(9, "SIGKILL", *words, "hydra.run.dir=killed", cwd=toy)
+    assert not (toy / "killed" / "model").exists()
+    assert lab("resume", "killed").code == 0
+    files = [path.relative_to(toy / "whole") for path in (toy / "whole" / "model").rglob("*.safetensors")]
+    assert len(files) == 1 + (name in KEPT)
+    for file in files:
+        ours, theirs = load_file(toy / "killed" / file), load_file(toy / "whole" / file)
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
 @pytest.mark.parametrize("choice", ["r_drop", "fgm", "smart", "[r_drop,fgm]"])
