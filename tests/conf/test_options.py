@@ -53,5 +53,6 @@ def test_no_group_is_forgotten() -> None:
         "hydra",
         "paths",
         "pipeline",
+        "peft",
     }
     assert {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} <= elsewhere | set(GROUPS)
