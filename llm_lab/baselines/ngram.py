@@ -20,16 +20,16 @@ HELD_OUT = 0.1
 class NGram(Baseline):
     """Nats per token of counts over the same tokens as the model's; rows have ``input_ids``.
 
-    One token (``order`` 1, each count one higher than it is, Laplace) or, interpolated with that, the one before it
-    as well (``order`` 2; Jelinek and Mercer 1980), the weight chosen on the end of the training rows. Of a row the
+    One token (``n`` 1, each count one higher than it is, Laplace) or, interpolated with that, the one before it
+    as well (``n`` 2; Jelinek and Mercer 1980), the weight chosen on the end of the training rows. Of a row the
     first token is context only, in both, as for a causal model.
 
     Args:
-        order: 1 or 2.
+        n: 1 or 2.
     """
 
-    def __init__(self, *, order: Literal[1, 2]) -> None:
-        self.order = order
+    def __init__(self, *, n: Literal[1, 2]) -> None:
+        self.n = n
 
     def evaluate(
         self, data: Source, *, spec: DataSpec, metrics: Mapping[str, Any], split: Split
@@ -45,7 +45,7 @@ class NGram(Baseline):
     def _probabilities(
         self, before: Tokens, after: Tokens, asked: tuple[Tokens, Tokens], size: int
     ) -> NDArray[np.float64]:
-        if self.order == 1:
+        if self.n == 1:
             return _unigram(after, size)[asked[1]]
         end = int(len(after) * (1 - HELD_OUT))
         held = (before[end:], after[end:])

@@ -29,8 +29,10 @@ def vocabulary(spec: DataSpec) -> dict[str, Any]:
     """Size of the tokenizer's vocabulary and the numbers of its special tokens, as configuration fields."""
     tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
     special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep")}
-    ends = {"bos_token_id": special["cls_token_id"], "eos_token_id": special["sep_token_id"]}
-    return {"vocab_size": len(tokenizer)} | special | ends
+    end = special["sep_token_id"] if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+    ends = {"bos_token_id": special["cls_token_id"], "eos_token_id": end}
+    start = {"decoder_start_token_id": special["pad_token_id"]}  # as T5 has it; others do not look at it
+    return {"vocab_size": len(tokenizer)} | special | ends | start
 
 
 def _require(key: str, name: str, known: list[str]) -> None:

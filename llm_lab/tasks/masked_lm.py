@@ -69,7 +69,7 @@ class MaskedLM(Language):
                 f"task.rate: {rate} of the tokens, {mask} of them masked and {random} random, are no shares"
             )
         self.rates, self.whole_words = Rates(rate, mask, random), whole_words
-        self.vocabulary = Vocabulary(spec)
+        self.vocabulary = Vocabulary(spec.tokenizer)
 
     def targeted(self, batch: Batch) -> Batch:
         """Hide tokens; ``hidden`` bool [B, T] says where, ``labels`` [N] what they were."""

@@ -108,7 +108,7 @@ class SpanCorruption(Language):
         real = segments[found.row, found.start] >= 0
         row, start, length = Documents(*(part[real] for part in found))
         ends = ~self.ordinary[tokens[row, start + length - 1]]
-        places = start[:, None] + torch.arange(int(length.max()), device=tokens.device)
+        places = start[:, None] + torch.arange(int(length.max()) if len(length) else 0, device=tokens.device)
         rows = F.pad(index, (0, len(tokens) - len(index)))  # a rank without rows has a filler
         streams = (
             uniform(rows, tokens.shape[1], seed=self.seed, epoch=self.noise_epoch, stream=s) for s in (0, 1)

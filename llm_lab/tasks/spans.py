@@ -137,7 +137,7 @@ def _number_in_document(flags: Tensor, segments: Tensor) -> Tensor:
 
 def _lay(values: Tensor, places: Tensor, keep: Tensor, fill: int, counts: Tensor | None = None) -> Tensor:
     """Put the kept values [B, T] at their places in rows as long as the longest needs."""
-    width = int((places + 1 if counts is None else counts).max())
+    width = max(1, int((places + 1 if counts is None else counts).max()))
     rows = values.new_full((len(values), width + 1), fill)
     return rows.scatter_(1, torch.where(keep, places, width), values)[:, :width]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
-from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
 
 IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -34,12 +34,12 @@ class Vocabulary(nn.Module):
     starts: Tensor
     mask: int
 
-    def __init__(self, spec: DataSpec) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
-        tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         if tokenizer.mask_token_id is None:
             raise ConfigError(
-                f"model.tokenizer: {spec.tokenizer} has no mask token, which this task needs; "
+                f"model.tokenizer: {folder} has no mask token, which this task needs; "
                 "take a tokenizer with one, or task=causal_lm"
             )
         self.mask = int(tokenizer.mask_token_id)
