@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer
 
+from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import Pretrained, Trained
 from llm_lab.errors import AssetError, ConfigError
 from tests.data.conftest import Make, table
@@ -101,3 +104,48 @@ def test_arguments_that_make_no_sense(make: Make) -> None:
         make(source="x.csv", tokenizer={**node, "kind": "syllable"})
     with pytest.raises(ConfigError, match="vocab_size: 3 leaves no room"):
         make(source="x.csv", tokenizer={**node, "kind": "character", "vocab_size": 3})
+
+
+LEARN = """
+import sys
+from pathlib import Path
+from llm_lab.data.tokenizers import Trained
+texts = [f"{one}{other} {other}{one}{one}, {one * 3}" for one in "abcdefgh" for other in "ijklmnop"]
+for kind in ("byte_bpe", "character", "unigram", "wordpiece"):
+    Trained(kind=kind, vocab_size=320).save(Path(sys.argv[1]) / kind, lambda: iter(texts))
+"""
+
+
+def test_two_processes_learn_the_same(tmp_path: Path) -> None:
+    for name in "ab":
+        subprocess.run([sys.executable, "-c", LEARN, str(tmp_path / name)], check=True)
+    for kind in ("byte_bpe", "character", "unigram", "wordpiece"):
+        one, other = ((tmp_path / name / kind / "tokenizer.json").read_bytes() for name in "ab")
+        assert one == other
+
+
+@pytest.mark.parametrize("kind", ["byte_bpe", "unigram"])
+def test_pieces_give_the_text_back(tmp_path: Path, kind: str) -> None:
+    texts = ["walking talking", *CHINESE] * 5
+    tokenizer = learn(tmp_path, texts, kind=kind, vocab_size=330, template="eos", lowercase=False)
+    for text in ("talking walking", "这家酒店不好,Wi-Fi 也慢"):
+        ids = tokenizer(text)["input_ids"]
+        assert ids[-1] == tokenizer.eos_token_id
+        assert tokenizer.decode(ids, skip_special_tokens=True) == text
+
+
+def test_white_space_as_tokens(tmp_path: Path) -> None:
+    options = {"template": "none", "whitespace": True, "lowercase": False}
+    tokenizer = learn(tmp_path, ["To be,\n or  NOT"], kind="character", vocab_size=30, **options)
+    text = "NOT \nbe  ,"
+    assert len(tokenizer(text)["input_ids"]) == len(text)
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_report(tmp_path: Path) -> None:
+    tokenizer = learn(tmp_path, ["ab ba"], kind="character", vocab_size=20)
+    found = tokenizer_report(tokenizer, ["ab ax"])
+    assert found == {
+        "vocabulary": 7, "fertility": 2.0, "unit": "word", "characters_per_token": 1.25, "unknown": 0.25
+    }  # fmt: skip
+    assert tokenizer_report(tokenizer, CHINESE)["unit"] == "character"
