@@ -9,11 +9,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from llm_lab.errors import Pruned
+from llm_lab.sweeps.options import PARTS
 
 if TYPE_CHECKING:
     from llm_lab.sweeps.pruning import Judge
-
-PARTS = 20  # a run is so long for a pruner, whatever its steps: batch sizes and epochs may differ
 
 
 class Pruning(Callback):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+PARTS = 20  # a run is so long for a pruner, whatever its steps: batch sizes and epochs may differ
+
 
 @dataclass(kw_only=True)
 class Options:

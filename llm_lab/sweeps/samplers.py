@@ -10,7 +10,7 @@ from optuna import pruners, samplers
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-RESOURCE = 20  # a run is so many parts long for a pruner, whatever its steps
+from llm_lab.sweeps.options import PARTS
 
 
 def sampler_of(name: str, *, seed: int, number: int, startup: int) -> BaseSampler:
@@ -38,7 +38,7 @@ def pruner_of(name: str, settings: Mapping[str, Any]) -> BasePruner:
         settings: ``prune_from``, the part of a run that is let be; ``reduction``, of how many trials one
             goes on; ``startup``, trials that are let be.
     """
-    first = max(1, round(float(settings.get("prune_from", 0)) * RESOURCE))
+    first = max(1, round(float(settings.get("prune_from", 0)) * PARTS))
     reduction = int(settings.get("reduction", 3))
     if name == "median":
         return pruners.MedianPruner(
@@ -47,5 +47,5 @@ def pruner_of(name: str, settings: Mapping[str, Any]) -> BasePruner:
     if name == "asha":
         return pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=reduction)
     if name == "hyperband":
-        return pruners.HyperbandPruner(min_resource=first, max_resource=RESOURCE, reduction_factor=reduction)
+        return pruners.HyperbandPruner(min_resource=first, max_resource=PARTS, reduction_factor=reduction)
     return pruners.NopPruner()
