@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
@@ -21,6 +21,7 @@ from llm_lab.config.run_hash import run_hash
 from llm_lab.config.search_path import conf_root, layers
 from llm_lab.config.words import OUTSIDE
 
+MOST_VALUES = 10_000  # of one word
 JOBS_CHECKED = 32  # up to so many jobs each is composed and checked; beyond, each value of each word once
 
 
@@ -54,6 +55,8 @@ def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan
     )
     typed = {item.key_or_group for item in overrides}
     swept = [item for item in swept if item.key_or_group not in typed]  # the command line wins
+    if endless := [*_endless([*swept, *overrides])]:
+        return Plan(jobs=[base], overrides=[], multirun=True, faults=endless)
     axes = [list(_values(item)) for item in [*swept, *overrides]]
     jobs = [compose(job, **places) for job in _jobs(axes)]
     faults += [*more, *_one_directory(jobs)]
@@ -67,7 +70,9 @@ def spread(words: Sequence[str], faults: list[Fault], **places: Any) -> list[lis
     root = places.get("root") or conf_root()
     loader = open_loader(root, layers(root=root, cwd=places.get("cwd")), config_dir=places.get("config_dir"))
     overrides, wrong = _parsed(words, OverridesParser.create(config_loader=loader))
-    faults += wrong
+    faults += [*wrong, *_endless(overrides)]
+    if faults:
+        return []
     return [list(job) for job in itertools.product(*(list(_values(item)) for item in overrides))]
 
 
@@ -124,6 +129,22 @@ def _parsed(words: Sequence[str], parser: OverridesParser) -> tuple[list[Overrid
                 Fault(key=key, message=f"not an override: {str(error).splitlines()[0]}", where=word)
             )
     return parsed, faults
+
+
+def _endless(overrides: Sequence[Override]) -> Iterator[Fault]:
+    """Ranges that nobody could run through."""
+    for item in overrides:
+        value = item.value() if item.is_sweep_override() else None
+        if not isinstance(value, RangeSweep) or value.start is None or value.stop is None or not value.step:
+            continue
+        count = (value.stop - value.start) / value.step
+        if count > MOST_VALUES:
+            yield Fault(
+                key=item.key_or_group,
+                message=f"a range of {count:.0f} values, of which {MOST_VALUES} are the most",
+                where=str(item.input_line),
+                suggestion="a search draws from int(interval(a, b)): hydra/sweeper=optuna",
+            )
 
 
 def _values(override: Override) -> Iterator[str]:

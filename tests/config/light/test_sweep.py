@@ -87,3 +87,10 @@ def test_jobs_that_would_share_a_directory(tree: Path) -> None:
     assert "`++trainer.devices=1` and `++trainer.devices=2` compute the same, in one directory" in lines[0]
     numbered = [*words, "hydra.sweep.subdir='${hydra.job.num}'"]
     assert plan(numbered, multirun=True, config_name="own").faults == []
+
+
+def test_a_range_without_end(tree: Path) -> None:
+    found = plan(["optimizer.lr=range(0,1000000000)"], multirun=True, root=tree / "conf", cwd=tree)
+    assert [fault.message for fault in found.faults] == [
+        "a range of 1000000000 values, of which 10000 are the most"
+    ]
