@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from llm_lab.config.check import check
 from llm_lab.config.compose import compose
 from llm_lab.config.recall import recall, remember
+from llm_lab.config.secrets import masker
 from llm_lab.errors import Interrupted, RunError
 from llm_lab.modes.run import read_state
 from llm_lab.sweeps.context import Context
@@ -41,6 +43,7 @@ class Driver:
         self._numbered = "job." in str(OmegaConf.to_container(self.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index,call-overload]
         self._launcher: Any = None
         self._deaths: dict[str, int] = {}
+        self._shown: dict[Job, Job] = {}
 
     def add(self, words: Sequence[str], *, trial: int, seed: int | None = None, reports: bool = False) -> Job:
         """Compose and check one more job; its directory is known from then on.
@@ -60,11 +63,13 @@ class Driver:
         typed = tuple(word for word in composed.overrides if not word.startswith("hydra"))
         job = Job(number=number, trial=trial, seed=seed, words=typed, directory=folder, reports=reports)
         self.sweep.jobs.append(job)
+        self._shown[job] = replace(job, words=tuple(map(masker(config), typed)))
         return job
 
     def save(self) -> None:
-        """Write ``sweep.json``."""
-        self.sweep.write(self.directory)
+        """Write ``sweep.json``, without the secrets in the words of its jobs."""
+        jobs = [self._shown.get(job, job) for job in self.sweep.jobs]
+        replace(self.sweep, jobs=jobs).write(self.directory)
 
     def launch(self, jobs: Sequence[Job], *, at_once: int | None = None) -> None:
         """Run those of the jobs that are not done, and return when each has ended; failures are on record.

@@ -17,10 +17,12 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from llm_lab.errors import RunError
 from llm_lab.sweeps.record import Objective
 
 FILE = "study.journal"
 STUDY = "sweep"  # one name everywhere: Hyperband's brackets follow from it
+DECIDES = "decides"  # the user attribute that holds digests of what decides the figures
 REPORT = "report:"  # user attributes that hold the pruner's answer to one validation
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -70,6 +72,29 @@ def open_journal(directory: Path, objectives: Sequence[Objective]) -> Study:
         sampler=optuna.samplers.RandomSampler(),
         pruner=optuna.pruners.NopPruner(),
     )
+
+
+def same_search(study: Study, decides: Mapping[str, str], directory: Path) -> None:
+    """Make sure that the trials of a study answer the question that is asked now.
+
+    Args:
+        study: on disk.
+        decides: digests of what decides the figures, by their names; kept with the study when it is begun.
+        directory: of the sweep.
+
+    Raises:
+        RunError: something else was asked when the study was begun.
+    """
+    before = study.user_attrs.get(DECIDES)
+    if before is None:
+        study.set_user_attr(DECIDES, dict(decides))
+        return
+    other = [name for name in sorted({*before, *decides}) if before.get(name) != decides.get(name)]
+    if other:
+        raise RunError(
+            f"{directory} holds trials of another search: {', '.join(other)} changed since; "
+            f"begin a new one with hydra.sweep.dir={directory}-2"
+        )
 
 
 def copy_in_memory(study: Study, **parts: Any) -> Study:

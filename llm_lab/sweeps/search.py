@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from llm_lab.config.run_hash import content, digest
 from llm_lab.sweeps.asking import Asker
 from llm_lab.sweeps.driver import Driver, open_sweep
 from llm_lab.sweeps.grid import describe, space_of
-from llm_lab.sweeps.journal import begin_trial, end_trial, open_journal
+from llm_lab.sweeps.journal import begin_trial, end_trial, open_journal, same_search
 from llm_lab.sweeps.record import Job, state_of, value_of
 from llm_lab.sweeps.seeds import mean
 from llm_lab.sweeps.space import Axis, combinations, job_words
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
     from llm_lab.sweeps.context import Context
+    from llm_lab.sweeps.record import Sweep
 
 PRUNER = ("startup", "prune_from", "reduction")
 
@@ -43,6 +45,7 @@ def search(context: Context, arguments: list[str]) -> None:
     sweep.settings = {key: options[key] for key in PRUNER}
     with open_sweep(context, sweep) as driver:
         study = open_journal(driver.directory, sweep.objectives)
+        same_search(study, _decides(context, sweep, axes), driver.directory)
         asker = Asker(study, axes, sweep, options)
         loop = _Loop(driver, study, fixed, axes)
         for start in range(0, total, options["n_jobs"]):
@@ -50,6 +53,12 @@ def search(context: Context, arguments: list[str]) -> None:
             loop.batch([_trial(study, asker, number, start) for number in numbers])
             if driver.stopped:
                 break
+
+
+def _decides(context: Context, sweep: Sweep, axes: Sequence[Axis]) -> dict[str, str]:
+    """Digests of all that a trial's figures follow from: each root key of the config, the space, the seeds."""
+    asked = {"the space": axes, "the objectives": sweep.objectives, "the seeds": sweep.seeds}
+    return {name: digest(str(value)) for name, value in (content(context.config) | asked).items()}
 
 
 def _trials(options: Mapping[str, Any], axes: Sequence[Axis]) -> int:

@@ -143,3 +143,28 @@ def test_a_pruned_trial_is_no_failure(toy: Path, lab: Callable[..., Result]) -> 
     assert len({run["id"] for run in runs}) == 3
     assert {run["exit"] for run in runs} == {0}
     assert {run["summary"].get("run/state") for run in runs} >= {"pruned"}
+
+
+def test_a_search_whose_question_has_changed_is_not_gone_on_with(
+    toy: Path, lab: Callable[..., Result]
+) -> None:
+    words = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", "hydra.sweep.dir=sweep"]
+    assert lab(*QUICK, *words, "optimizer.lr=interval(1e-3, 1e-2)").code == 0
+    assert lab(*QUICK, *words, "optimizer.lr=interval(1e-3, 1e-2)").code == 0
+    result = lab(*QUICK, *words, "model.dropout=interval(0.0, 0.2)")
+    assert result.code == 1
+    assert "the space changed since" in result.err
+    assert f"hydra.sweep.dir={toy / 'sweep'}-2" in result.err
+    file = toy / "conf/experiment/toy.yaml"
+    file.write_text(file.read_text() + "task: {metrics: {f1: null}}\n")
+    result = lab(*QUICK, *words, "optimizer.lr=interval(1e-3, 1e-2)")
+    assert (result.code, "another search: task changed" in result.err) == (1, True), result.err
+
+
+def test_secrets_in_the_words_of_jobs_are_masked(toy: Path, lab: Callable[..., Result]) -> None:
+    word = '+logger.x={_target_: pytorch_lightning.loggers.CSVLogger, save_dir: logs, name: "https://me:hunter2@x.org"}'
+    result = lab(*QUICK, word, "seed=1,2", "hydra.sweep.dir=sweep")
+    text = (toy / "sweep/sweep.json").read_text()
+    assert result.code == 0, result.err
+    assert "seed=2" in text
+    assert "hunter2" not in text
