@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
+from transformers import AutoTokenizer
 
 from llm_lab.baselines.baseline import Baseline, Row, Source
 from llm_lab.data.spec import DataSpec, Split
@@ -18,11 +19,11 @@ HELD_OUT = 0.1
 
 
 class NGram(Baseline):
-    """Nats per token of counts over the same tokens as the model's; rows have ``input_ids``.
+    """Nats per token of counts over the same tokens as the model's; a row is a document with its ``text``.
 
     One token (``n`` 1, each count one higher than it is, Laplace) or, interpolated with that, the one before it
-    as well (``n`` 2; Jelinek and Mercer 1980), the weight chosen on the end of the training rows. Of a row the
-    first token is context only, in both, as for a causal model.
+    as well (``n`` 2; Jelinek and Mercer 1980), the weight chosen on the end of the training rows. Of a document
+    the first token is context only, in both, as for a causal model.
 
     Args:
         n: 1 or 2.
@@ -35,9 +36,10 @@ class NGram(Baseline):
         self, data: Source, *, spec: DataSpec, metrics: Mapping[str, Any], split: Split
     ) -> dict[str, float]:
         """``loss`` in nats per token and ``perplexity`` on a split."""
-        before, after = _pairs(data.rows("train"))
+        tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
+        before, after = _pairs(data.rows("train"), tokenizer)
         size = 1 + int(max(before.max(initial=0), after.max(initial=0)))
-        asked = _pairs(data.rows(split))
+        asked = _pairs(data.rows(split), tokenizer)
         size = max(size, 1 + int(max(part.max(initial=0) for part in asked)))
         loss = float(-np.log(self._probabilities(before, after, asked, size)).mean())
         return {"loss": loss, "perplexity": float(np.exp(loss))}
@@ -55,12 +57,13 @@ class NGram(Baseline):
         return (1 - best) * one + best * two
 
 
-def _pairs(rows: Iterable[Row]) -> tuple[Tokens, Tokens]:
-    """Every token but the first of a row with the one before it, [N] each."""
-    parts = [np.asarray(row["input_ids"], np.int64) for row in rows]
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    return np.concatenate([part[:-1] for part in parts]), np.concatenate([part[1:] for part in parts])
+def _pairs(rows: Iterable[Row], tokenizer: Any) -> tuple[Tokens, Tokens]:
+    """Every token but the first of a document with the one before it, [N] each."""
+    none = np.zeros(0, np.int64)
+    parts = [np.asarray(tokenizer(row["text"], verbose=False)["input_ids"], np.int64) for row in rows]
+    return np.concatenate([none, *(part[:-1] for part in parts)]), np.concatenate(
+        [none, *(part[1:] for part in parts)]
+    )
 
 
 def _unigram(tokens: Tokens, size: int) -> NDArray[np.float64]:
