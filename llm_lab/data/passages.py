@@ -1,0 +1,86 @@
+"""A question before each stretch of its context that fits into the model, one stretch overlapping the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llm_lab.data.squad import Question, Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """Tokens of a question and of a stretch of its context.
+
+    Attributes:
+        question: number of the question among those that were asked for.
+        ids: tokens, special ones included.
+        types: 0 for the question, 1 for the context; None where the tokenizer does not tell.
+        first: place of the context's first token.
+        spans: first character and the one behind the last, in the context, of each token from ``first`` on.
+        covers: the same of the whole stretch.
+    """
+
+    question: int
+    ids: list[int]
+    types: list[int] | None
+    first: int
+    spans: list[Span]
+    covers: Span
+
+    def target(self, span: Span | None) -> Span:
+        """First and last token of an answer; (0, 0), the first token of all, where it is not in this passage."""
+        if span is None or span[0] < self.covers[0] or span[1] > self.covers[1]:
+            return 0, 0
+        inside = [n for n, (low, high) in enumerate(self.spans) if low < span[1] and high > span[0]]
+        return (self.first + inside[0], self.first + inside[-1]) if inside else (0, 0)
+
+
+def room(questions: Sequence[Question], tokenizer: Any, *, max_length: int) -> list[int]:
+    """Tokens that each question leaves for its context."""
+    if not questions:
+        return []
+    encoded = tokenizer([one.question for one in questions], add_special_tokens=False, verbose=False)
+    special = tokenizer.num_special_tokens_to_add(pair=True)
+    return [max_length - special - len(ids) for ids in encoded["input_ids"]]
+
+
+def passages(
+    questions: Sequence[Question], tokenizer: Any, *, max_length: int, stride: int
+) -> Iterator[Passage]:
+    """Yield the passages of the questions, in order; questions are never cut.
+
+    Args:
+        questions: each leaves `room` for more than ``stride`` tokens.
+        tokenizer: a fast one, whose tokens know their characters.
+        max_length: tokens of a passage.
+        stride: tokens of the context that a passage shares with the one before.
+    """
+    encoded = tokenizer(
+        [one.question for one in questions],
+        [one.context for one in questions],
+        truncation="only_second",
+        max_length=max_length,
+        stride=stride,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+        verbose=False,
+    )
+    sources = encoded["overflow_to_sample_mapping"]
+    for number, question in enumerate(sources):
+        places = [n for n, part in enumerate(encoded.sequence_ids(number)) if part == 1]
+        if not places:  # a context of characters that the tokenizer leaves out
+            continue
+        spans = [tuple(encoded["offset_mapping"][number][place]) for place in places]
+        begins = number == 0 or sources[number - 1] != question
+        ends = number + 1 == len(sources) or sources[number + 1] != question
+        whole = len(questions[question].context)
+        yield Passage(
+            question=question,
+            ids=encoded["input_ids"][number],
+            types=encoded["token_type_ids"][number] if "token_type_ids" in encoded else None,
+            first=places[0],
+            spans=spans,
+            covers=(0 if begins else spans[0][0], whole if ends else spans[-1][1]),
+        )

@@ -1,0 +1,114 @@
+"""Answers to questions about contexts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from llm_lab.data.collate import pad, pad_column
+from llm_lab.data.passages import Passage, passages
+from llm_lab.data.predict_input import read_rows
+from llm_lab.data.squad import Question, flatten
+from llm_lab.errors import DataError
+from llm_lab.models.heads import Head
+from llm_lab.predictors.predictor import Predictor, Row
+from llm_lab.tasks.question_answering import SETTINGS, best_spans
+from llm_lab.tasks.segments import without_foreign_types
+from llm_lab.tasks.squad_metrics import best_windows
+
+
+class Reader(Predictor):
+    """``answer``: the likeliest span of the context, empty where there is rather none; written as SQuAD predictions."""
+
+    head = Head.QUESTION_ANSWERING
+    answers = ("answer",)
+
+    def read(self, source: str, column: str | None) -> Iterator[Row]:
+        """Yield the questions of a SQuAD file, or of a table; ``column`` holds the question.
+
+        Raises:
+            DataError: a row has no context.
+        """
+        names = dict(self.facts["columns"])
+        names["question"] = column or names["question"]
+        self.facts = {**self.facts, "columns": names}
+        if source.endswith(".json"):
+            yield from (dict(record.values) for record in flatten(Path(source), names))
+            return
+        for number, row in enumerate(read_rows(source, column=names["question"]), start=1):
+            if row.get(names["question"]) and names["context"] not in row:
+                raise DataError(f"{source}: row {number} has no column `{names['context']}`")
+            yield {names["id"]: str(number), **row}
+
+    def write(self, rows: Iterator[Row], stream: TextIO, *, as_json: bool) -> None:
+        """Write one JSON object, ``{id: answer}``, as rows come."""
+        stream.write("{")
+        for number, row in enumerate(rows):
+            entry = f"{_json(str(row[self.facts['columns']['id']]))}: {_json(row['answer'])}"
+            stream.write(f",\n {entry}" if number else f"\n {entry}")
+        stream.write("\n}\n")
+
+    def answer(self, rows: list[Row]) -> Iterator[Row]:
+        """Yield an answer per row."""
+        names = self.facts["columns"]
+        questions = [
+            Question(
+                id="",
+                question=str(row.get(names["question"]) or ""),
+                context=str(row.get(names["context"]) or ""),
+            )
+            for row in rows
+        ]
+        reading = getattr(self.model.config, SETTINGS)
+        cut = list(
+            passages(
+                questions, self.tokenizer, max_length=int(self.facts["max_length"]), stride=reading["stride"]
+            )
+        )
+        answers = [""] * len(rows)
+        if cut:
+            score, null, spans = self._scored(cut, reading["max_answer"])
+            threshold = torch.inf if reading["null_threshold"] is None else reading["null_threshold"]
+            asked = torch.tensor([passage.question for passage in cut])
+            for question, best, silent in zip(*best_windows(asked, score, null - threshold), strict=True):
+                low, high = spans[int(best)]
+                answers[int(question)] = "" if silent else questions[int(question)].context[low:high]
+        yield from ({"answer": answer} for answer in answers)
+
+    @torch.inference_mode()
+    def _scored(self, cut: Sequence[Passage], longest: int) -> tuple[Tensor, Tensor, list[tuple[int, int]]]:
+        """Score, score of no answer and span of every passage, those of about the same length together."""
+        order = sorted(range(len(cut)), key=lambda n: len(cut[n].ids))
+        score, null = torch.empty(len(cut)), torch.empty(len(cut))
+        spans = [(0, 0)] * len(cut)
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            inputs, places = self._inputs([cut[n] for n in chosen])
+            outputs = self.model(**without_foreign_types(inputs, self.model.config))
+            logits = torch.stack([outputs.start_logits, outputs.end_logits], dim=-1).float()
+            score[chosen], null[chosen], found = best_spans(logits, places, longest=longest)
+            for number, span in zip(chosen, found, strict=True):
+                spans[number] = span
+        return score, null, spans
+
+    def _inputs(self, some: Sequence[Passage]) -> tuple[dict[str, Any], Tensor]:
+        """What the model gets, and the characters of the tokens, [B, T, 2]."""
+        ids = [np.array(passage.ids, np.int32) for passage in some]
+        inputs = pad(ids, pad_id=self.tokenizer.pad_token_id or 0)
+        like = inputs["input_ids"]
+        if some[0].types is not None:
+            inputs["token_type_ids"] = pad_column([np.array(one.types) for one in some], like=like, fill=0)
+        places = torch.full((*like.shape, 2), -1)
+        for row, one in zip(places, some, strict=True):
+            row[one.first : one.first + len(one.spans)] = torch.tensor(one.spans)
+        return inputs, places
+
+
+def _json(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
