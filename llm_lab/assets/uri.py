@@ -16,6 +16,7 @@ of what is taken out of it):
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -23,16 +24,16 @@ _NAME_LENGTH = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArchiveUri:
+class ArchiveUri(ABC):
     """What the forms that download one file share: archive steps and the file's sha256 (`""`: not given)."""
 
     steps: tuple[str, ...] = ()
     sha256: str = ""
 
     @property
+    @abstractmethod
     def root(self) -> str:
         """The URI of the downloaded file itself."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         inner = "".join(f"!/{step}" for step in self.steps)

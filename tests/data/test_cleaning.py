@@ -51,7 +51,8 @@ def test_too_many_rejected_rows_stop_the_run(make: Make) -> None:
 
 def test_the_threshold_itself_is_allowed(make: Make) -> None:
     rows = [("good text", "a"), ("", "b"), ("other", "b"), ("more", "")]
-    make(table(rows), max_rejected=0.5, split={}).prepare()
+    data = make(table(rows), max_rejected=0.5, split={})
+    assert kept(data) == ["good text", "other"]
 
 
 def test_duplicates_keep_the_first(make: Make) -> None:

@@ -162,7 +162,7 @@ def test_a_search_whose_question_has_changed_is_not_gone_on_with(
 
 
 def test_secrets_in_the_words_of_jobs_are_masked(toy: Path, lab: Callable[..., Result]) -> None:
-    word = '+logger.x={_target_: pytorch_lightning.loggers.CSVLogger, save_dir: logs, name: "https://me:hunter2@x.org"}'
+    word = '+logger.x={_target_: pytorch_lightning.loggers.CSVLogger, save_dir: logs, prefix: "https://me:hunter2@x.org"}'
     result = lab(*QUICK, word, "seed=1,2", "hydra.sweep.dir=sweep")
     text = (toy / "sweep/sweep.json").read_text()
     assert result.code == 0, result.err
