@@ -44,7 +44,7 @@ class BatchLoader:
         return {
             **self.table.batch(rows, self.epoch),
             "index": torch.from_numpy(rows),
-            "step_targets": torch.tensor(np.float32(self.table.weights(step).sum())),
+            "step_targets": torch.tensor(np.float32(self.table.weights(step, self.epoch).sum())),
         }
 
 

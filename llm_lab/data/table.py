@@ -22,7 +22,7 @@ class Table(ABC):
     def lengths(self, rows: IntArray) -> IntArray:
         """Tokens of each row, [N] to [N]."""
 
-    def weights(self, rows: IntArray) -> IntArray:
+    def weights(self, rows: IntArray, epoch: int) -> IntArray:
         """Targets of each row, [N] to [N]: of all the targets of a step each weighs the same. By default one."""
         return np.ones(len(rows), np.int64)
 
