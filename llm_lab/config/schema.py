@@ -34,7 +34,7 @@ GROUPS: dict[str, Group] = {
     "task": Group(
         base="llm_lab.tasks.task.Task",
         injected=("spec", "model", "optimizer", "scheduler"),
-        inner={"metrics": ("num_classes", "num_labels", "task")},
+        inner={"metrics": ("num_classes", "num_labels", "task"), "regularizers": ()},
     ),
     "baseline": Group(base="llm_lab.baselines.baseline.Baseline", mapping=True, injected=("data", "spec")),
     "peft": Group(base="llm_lab.models.wrapper.Wrapper"),
@@ -115,7 +115,9 @@ class Expected:
     seeds: int = 1
     minutes: float | None = None
     source: str | None = None
-    published: Mapping[str, Any] | None = None  # {value, source}: what others reached, and where they say so
+    published: Mapping[str, Any] | float | None = (
+        None  # {value, source}: what others reached, and where they say so
+    )
 
 
 ROOT = f"{__name__}.Root"
