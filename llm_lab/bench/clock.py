@@ -8,6 +8,8 @@ import time
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+WARM_UP = 3  # steps in which kernels are built and memory is claimed
+
 
 class Clock(Callback):
     """Stopwatch; a Lightning callback too.
@@ -16,11 +18,13 @@ class Clock(Callback):
         seconds: from the start to the last step.
         steps: optimizer steps seen.
         peak_rss: peak resident memory of the process at the last step, in bytes.
+        curve: seconds and ``val/loss`` of every validation.
     """
 
     def __init__(self) -> None:
         self.seconds, self.steps, self.peak_rss = 0.0, 0, 0
-        self._start = 0.0
+        self.curve: list[tuple[float, float]] = []
+        self._start = self._warm = 0.0
 
     def start(self) -> None:
         """Note that the first batch is about to be fetched; a second call changes nothing."""
@@ -29,12 +33,19 @@ class Clock(Callback):
     def stop(self, steps: int) -> None:
         """Note that a step has ended; the last call counts."""
         self.seconds, self.steps = time.perf_counter() - self._start, steps
+        if steps == WARM_UP:
+            self._warm = self.seconds
 
     def figures(self) -> dict[str, float]:
         """Return what was measured."""
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        return {"seconds": self.seconds, "steps": self.steps, "peak_rss": peak}
+        return {
+            "seconds": self.seconds,
+            "seconds_after_warm_up": self.seconds - self._warm,
+            "steps": self.steps,
+            "peak_rss": peak,
+        }
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start with the first epoch."""
@@ -43,3 +54,9 @@ class Clock(Callback):
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Stop, perhaps for good."""
         self.stop(trainer.global_step)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note a point of the curve."""
+        loss = trainer.callback_metrics.get("val/loss")
+        if loss is not None:
+            self.curve.append((time.perf_counter() - self._start, float(loss)))

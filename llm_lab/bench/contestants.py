@@ -71,7 +71,7 @@ def trainer(config: Any, data: DataModule, seed: int, *, strategy: str) -> tuple
         args=arguments(seed, strategy),
         train_dataset=_Rows(table.tokens(rows), table.batch(rows, 0)["labels"].numpy()),
         data_collator=DataCollatorWithPadding(AutoTokenizer.from_pretrained(data.spec.tokenizer)),
-        callbacks=[_Stopwatch(clock)],
+        callbacks=[Stopwatch(clock)],
     )
     run.train()
     return run.model, clock
@@ -113,7 +113,7 @@ class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
         return self.rows[index]
 
 
-class _Stopwatch(TrainerCallback):
+class Stopwatch(TrainerCallback):
     """The clock as a callback of transformers' Trainer."""
 
     def __init__(self, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from llm_lab.modes.trainer import build_trainer
 
 
 def main(file: Path, words: Sequence[str]) -> None:
-    """Do what the command does, with a stopwatch among the callbacks; its figures and the metrics as JSON."""
+    """Do what the command does, with a stopwatch among the callbacks; its figures, curve and test metrics as JSON."""
     config = check(compose(words)).config
     with open_dict(config):
         config.pop("hydra")
@@ -30,7 +30,10 @@ def main(file: Path, words: Sequence[str]) -> None:
     # No config may name what lies in this package, so the words cannot add it.
     vars(way)["build_trainer"] = timed
     metrics = way.train(config, file.parent / "run", facts={"name": "bench"})
-    file.write_text(json.dumps(clock.figures() | {"accuracy": metrics["test/accuracy"]}), encoding="utf-8")
+    tested = {
+        name.removeprefix("test/"): value for name, value in metrics.items() if name.startswith("test/")
+    }
+    file.write_text(json.dumps(clock.figures() | {"curve": clock.curve} | tested), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""Shakespeare by characters: our recipe for nanoGPT's model on a processor beside nanoGPT's own, to 1.88 nats.
+
+Both take turns, each in a process of its own. Loss is over the whole validation split. nanoGPT's clock stands still
+while that is measured, ours does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llm_lab.bench.child import run_module
+from llm_lab.bench.mirror import mirror
+from llm_lab.bench.report import ratio, save, show
+
+WANTED = 1.88
+MODULES = {"ours": "llm_lab.bench.ours", "nanoGPT's recipe": "llm_lab.bench.nanogpt"}
+QUIET = (
+    "logger=none",
+    "trainer.enable_progress_bar=false",
+    "callbacks.resume=null",
+    "callbacks.early_stopping=null",
+)
+WORDS = ("+experiment=shakespeare_char", *QUIET)
+COLUMNS = ("", "seed", "seconds of the fit", "whole command", "val/loss", "curve: seconds loss")
+
+
+def main(words: Sequence[str] = ()) -> None:
+    """Measure, print curves and ratio, write the JSON."""
+    options = parse(words)
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in options.only}
+    for seed in options.seeds:
+        for name, several in rounds.items():
+            several.append(contestant(name, [*WORDS, f"seed={seed}", *options.words]) | {"seed": seed})
+    rows = [row(name, one) for name, several in rounds.items() for one in several]
+    show(f"nanoGPT's model for a processor, to {WANTED} nats", COLUMNS, rows)
+    if len(rounds) == len(MODULES):
+        times = [[one["seconds"] for one in several] for several in rounds.values()]
+        print(f"time of ours / nanoGPT's: {ratio(*times):.2f}")
+    print(f"figures: {save('shakespeare', {'rounds': rounds}, options.json)}")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Read the options of this benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m llm_lab.bench shakespeare")
+    parser.add_argument(
+        "--json", type=Path, help="where to write the figures; a file in the cache without it"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--only", nargs="+", choices=MODULES, default=list(MODULES))
+    parser.add_argument("--words", nargs="*", default=[], help="further words for the command line of both")
+    return parser.parse_args(list(words))
+
+
+def contestant(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """Run a contestant in a folder of its own; its figures and the seconds of its whole process."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, begin = Path(folder) / "figures.json", time.perf_counter()
+        run_module(MODULES[name], [str(file), *words], folder=Path(folder), environment=mirror())
+        figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return figures | {"command": time.perf_counter() - begin}
+
+
+def row(name: str, one: dict[str, Any]) -> list[str]:
+    """Make a line of the table."""
+    curve = ", ".join(f"{seconds:.0f} {loss:.3f}" for seconds, loss in one["curve"])
+    seconds, loss = one["curve"][-1]
+    return [name, str(one["seed"]), f"{seconds:.1f}", f"{one['command']:.1f}", f"{loss:.4f}", curve]
