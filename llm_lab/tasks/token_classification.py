@@ -1,0 +1,156 @@
+"""A tag for each word: names of people, places and things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the name everybody knows
+from torchmetrics import MeanMetric, Metric, MetricCollection
+
+from llm_lab.config import build_all
+from llm_lab.data.alignment import IGNORED
+from llm_lab.data.spec import DataSpec
+from llm_lab.data.tags import spans
+from llm_lab.errors import ConfigError
+from llm_lab.models.folder import model_folder
+from llm_lab.models.heads import Head
+from llm_lab.tasks.crf import NAME, LinearChain, sentences
+from llm_lab.tasks.task import Batch, Task
+
+
+class TokenClassification(Task):
+    """Cross-entropy over words, or the likelihood of a sentence's tags under a linear-chain CRF.
+
+    A batch has ``labels`` [W, T] at the first pieces of words and ``words`` [B] per sentence; see
+    `llm_lab.data.tagged.tag_batch`.
+
+    Args:
+        spec: see `Task`; its labels are tags.
+        model: see `Task`.
+        optimizer: see `Task`.
+        scheduler: see `Task`.
+        regularizers: see `Task`.
+        metrics: nodes by name; they get what they name of ``told`` and ``true`` (sets of entities), ``predicted``
+            and ``labels`` (tags [N] of words).
+        crf: whether neighbouring tags are scored together, and only sequences of the scheme are told.
+
+    Raises:
+        ConfigError: the data have no tags per word.
+    """
+
+    head = Head.TOKEN_CLASSIFICATION
+
+    def __init__(
+        self,
+        *,
+        spec: DataSpec,
+        model: Mapping[str, Any],
+        optimizer: Mapping[str, Any],
+        scheduler: Mapping[str, Any],
+        metrics: Mapping[str, Any],
+        regularizers: Mapping[str, Any] | None = None,
+        crf: bool = False,
+    ) -> None:
+        if spec.problem != "tokens":
+            raise ConfigError(
+                f"task: token_classification wants a tag per word, the data have {spec.problem}"
+            )
+        model = _with_chain(model, spec) if crf else model
+        super().__init__(
+            spec=spec, model=model, optimizer=optimizer, scheduler=scheduler, regularizers=regularizers
+        )
+        self.crf = crf
+        self.mean_loss = MeanMetric()
+        self.metrics = MetricCollection(build_all(metrics, expected=Metric, key="task.metrics"))
+
+    @property
+    def chain(self) -> LinearChain:
+        """The model's CRF."""
+        return next(part for part in self.network().modules() if isinstance(part, LinearChain))
+
+    def inputs(self, batch: Batch) -> dict[str, Any]:
+        """What the model gets of a batch."""
+        return {name: value for name, value in super().inputs(batch).items() if name != "words"}
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [N, C] of the words of all sentences."""
+        logits: Tensor = self.network()(**self.inputs(batch)).logits
+        return logits.float()[batch["labels"] != IGNORED]
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """One loss per word [N]; of a CRF the sentence's, in equal parts."""
+        tags = tags_of(batch)
+        if not self.crf or not len(tags):
+            return F.cross_entropy(outputs, tags, reduction="none")
+        emissions, mask = sentences(outputs, batch["words"])
+        nats = self.chain(emissions, sentences(tags, batch["words"])[0], mask)
+        return (nats / batch["words"]).repeat_interleave(batch["words"])
+
+    def decode(self, outputs: Tensor, words: Tensor) -> Tensor:
+        """The tag [N] of each word, from logits [N, C] and words [B] per sentence."""
+        if not self.crf:
+            return outputs.argmax(dim=-1)
+        emissions, mask = sentences(outputs, words)
+        return self.chain.decode(emissions, mask)[mask]
+
+    def validation_step(self, batch: Batch) -> None:
+        """Score a batch."""
+        outputs, tags = self(batch), tags_of(batch)
+        if not len(tags):
+            return
+        self.mean_loss.update(self.losses(outputs, batch).mean(), weight=len(tags))
+        self.metrics.update(**measured(self.decode(outputs, batch["words"]), tags, batch["words"], self.spec))
+
+    def test_step(self, batch: Batch) -> None:
+        """Score a batch."""
+        self.validation_step(batch)
+
+    def predict_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Row numbers [B], words [B] and their tags [N]."""
+        return {
+            "index": batch["index"],
+            "words": batch["words"],
+            "tags": self.decode(self(batch), batch["words"]),
+        }
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/loss``, the mean per word, and the metrics."""
+        self._log("val")
+
+    def on_test_epoch_end(self) -> None:
+        """The same under ``test/``."""
+        self._log("test")
+
+    def _log(self, split: str) -> None:
+        values = {"loss": self.mean_loss.compute(), **self.metrics.compute()}
+        self.mean_loss.reset()
+        self.metrics.reset()
+        self.log_dict({f"{split}/{name}": value for name, value in values.items()}, prog_bar=split == "val")
+
+
+def tags_of(batch: Batch) -> Tensor:
+    """The tags [N] of the words of all sentences."""
+    return batch["labels"][batch["labels"] != IGNORED]
+
+
+def measured(predicted: Tensor, labels: Tensor, words: Tensor, spec: DataSpec) -> dict[str, Any]:
+    """What the metrics may ask for, of tags [N] of sentences of so many words [B]."""
+    lengths = words.tolist()
+    told, true = (
+        set(spans([spec.labels[tag] for tag in tags.tolist()], lengths)) for tags in (predicted, labels)
+    )
+    return {"told": told, "true": true, "predicted": predicted, "labels": labels}
+
+
+def _with_chain(model: Mapping[str, Any], spec: DataSpec) -> dict[str, Any]:
+    """The model's node with the CRF as its innermost wrapper; what it starts from may have one."""
+    source = model.get("source") or model.get("init_from")
+    node = {
+        "_target_": "llm_lab.tasks.crf.ChainWrapper",
+        "labels": list(spec.labels),
+        "folder": str(model_folder(source)) if source else None,
+        "order": -1000,
+    }
+    return {**model, "wrappers": {**(model.get("wrappers") or {}), NAME: node}}
