@@ -97,9 +97,10 @@ def _baselines(measured: Sequence[Figure]) -> str:
     return formats.markdown(", ".join(named)) or formats.MISSING
 
 
-def _published(node: Mapping[str, Any] | None) -> str:
-    if not node:
-        return formats.MISSING
+def _published(node: Any) -> str:
+    """What others reached, `{value, source}` or the value alone."""
+    if not isinstance(node, Mapping):
+        return formats.number(node)
     source = node.get("source")
     return formats.number(node.get("value")) + (f" ({formats.markdown(source)})" if source else "")
 
