@@ -27,7 +27,7 @@ class _Losses(torch.autograd.Function):
             losses = errors.new_empty(len(labels), dtype=torch.promote_types(dtype, torch.float32))
             rows = max(1, CHUNK // len(table))
             for chunk, some, targets in zip(
-                errors.split(rows), losses.split(rows), labels.unsqueeze(1).split(rows), strict=True
+                *(torch.split(part, rows) for part in (errors, losses, labels.unsqueeze(1))), strict=True
             ):
                 logits = chunk.to(losses.dtype)
                 logits = logits if bias is None else logits + bias.to(losses.dtype)

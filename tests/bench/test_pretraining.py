@@ -1,0 +1,39 @@
+"""The benchmarks of pretraining measure what they say."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from llm_lab.bench import language, nanogpt, pretrained, shakespeare
+
+
+def test_nanogpt_is_of_the_published_size() -> None:
+    model = nanogpt.Characters(65)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 804_096
+    assert nanogpt.rate(0) == pytest.approx(1e-3 / 101)
+    assert nanogpt.rate(100) == pytest.approx(1e-3)
+    assert nanogpt.rate(2000) == pytest.approx(1e-4)
+
+
+def test_nanogpt_learns_and_its_curve_ends_it() -> None:
+    streams = dict.fromkeys(("train", "val"), torch.arange(5).repeat(60))
+    figures = nanogpt.train(streams, 5, seed=1, steps=30)
+    assert [len(point) for point in figures["curve"]] == [2, 2]
+    assert figures["curve"][0][1] > math.log(5)
+    assert figures["loss"] == figures["curve"][-1][1] < 1.0
+    assert 0 < figures["curve"][0][0] < figures["seconds"]
+
+
+def test_the_tables_take_ratios_within_rounds() -> None:
+    rounds = {
+        name: [{"tokens_per_second": speed, "share_of_peak": 0.5} for speed in speeds]
+        for name, speeds in (("ours", (300.0, 30.0)), ("Trainer", (200.0, 20.0)))
+    }
+    assert language.row("Trainer", rounds) == ["Trainer", "110", "50%", "1.50"]
+    one = {"seed": 1, "command": 20.0, "curve": [(5.0, 2.0), (12.0, 1.8)]}
+    assert shakespeare.row("ours", one) == ["ours", "1", "12.0", "20.0", "1.8000", "5 2.000, 12 1.800"]
+    several = [{"accuracy": 0.8, "seconds": 5.0}, {"accuracy": 0.7, "seconds": 7.0}]
+    assert pretrained.row("ours", several) == ["ours", "0.7500", "0.800 0.700", "6"]
