@@ -27,7 +27,7 @@ def read_conll(
         tag: number of the tag's column, None for text without tags.
         comment: what a line begins with that does not count.
     """
-    most = max(_least(token), 0 if tag is None else _least(tag))
+    most = _least(token) if tag is None else max(_least(token), _least(tag), 2)
     for sentence in _sentences(path, source.encoding, comment):
         start, first = sentence[0]
         short = next((line for line, fields in sentence if len(fields) < most), None)
