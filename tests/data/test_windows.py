@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_every_word_is_told_once_in_a_window_that_holds_it(case):
     assert [word for w in found for word in range(w.first, w.last)] == list(range(len(lengths)))
     assert all(w.start <= w.first <= w.last <= w.end for w in found)
     assert all(sum(lengths[w.start : w.end]) <= capacity for w in found)
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert sum(lengths[after.start : before.end]) <= stride
 
 
@@ -53,7 +54,7 @@ def test_labels_come_back_in_the_order_of_the_words(tokenizer, sentence):
     rows = list(aligner.align([sentence, sentence[:1]]))
     tags = [list(range(len(sentence))), [7]]
     batch = tag_batch(rows, tags, pad_id=aligner.pad_id)
-    assert batch["labels"][batch["labels"] != IGNORED].tolist() == sum(tags, [])
+    assert batch["labels"][batch["labels"] != IGNORED].tolist() == [*tags[0], *tags[1]]
     assert batch["words"].tolist() == [len(sentence), 1]
     assert batch["input_ids"].shape[1] <= 24
     assert [sum(row.windows) for row in rows] == [len(row.input_ids) for row in rows]
