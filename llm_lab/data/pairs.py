@@ -1,0 +1,181 @@
+"""Texts that belong together, over any table: from files with flaws to batches of anchors and candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_lab import assets
+from llm_lab.config import build
+from llm_lab.data.collate import encode
+from llm_lab.data.module import TOKENIZER, DataModule
+from llm_lab.data.pair_rows import PairReader, PairRow, parse_columns, read_pairs, without_leaks
+from llm_lab.data.pair_table import PairTable, cells, pair_writer
+from llm_lab.data.progress import progress
+from llm_lab.data.readers import as_uri
+from llm_lab.data.source import Source, parse_sources
+from llm_lab.data.spec import DataSpec
+from llm_lab.data.tokenizers import TokenizerSource
+from llm_lab.errors import ConfigError, DataError
+
+FORMAT = 1  # of the prepared folder; a change makes old folders unknown
+CHUNK = 256  # rows tokenized together
+DEFAULT_SHARES = {"val": 0.1, "test": 0.1}
+
+
+class PairData(DataModule):
+    """Rows of an anchor and what belongs to it: question and answer, abstract and summary, text and translation.
+
+    Rows with equal anchors are one row with several positives. The texts are held in memory once, to be made.
+
+    Args:
+        source: a URI or a mapping from a name to one, as in `llm_lab.data.text_classification`.
+        tokenizer: node of a ``llm_lab.data.tokenizers.TokenizerSource``.
+        licence: of the data, as the report shows it.
+        format: csv, tsv, json, jsonl, parquet, hub; None tells it from the suffix.
+        header: column names of tables that have no header row.
+        delimiter: what stands between fields, where it is neither CSV's comma nor TSV's tab.
+        encoding: of text files.
+        columns: the column of each role: ``anchor``, ``positive``, and where there are such ``negative`` (a text
+            that seems to belong but does not) and ``split``. A list is one anchor in pieces, but several positives
+            or negatives.
+        split: shares of the rows that go to ``val`` and ``test`` by a hash of the anchor, for splits that the
+            source does not give; None makes 0.1 each where it says nothing about splits, and none otherwise.
+        leaks: what becomes of rows that share a text with a later split: left out, or kept.
+        limit: most rows per split.
+        max_rejected: share of unusable rows above which the run stops.
+        max_length: most tokens per text.
+        batch_size: rows per micro-batch and rank; all other rows' positives are a row's negatives.
+        seed: of the order of the batches.
+    """
+
+    def __init__(  # noqa: PLR0913 - the signature is the schema
+        self,
+        *,
+        source: str | Mapping[str, Any],
+        tokenizer: Mapping[str, Any],
+        licence: str,
+        format: str | None = None,  # noqa: A002 - the user's word
+        header: Sequence[str] | None = None,
+        delimiter: str | None = None,
+        encoding: str = "utf-8",
+        columns: Mapping[str, Any] | None = None,
+        split: Mapping[str, float] | None = None,
+        leaks: Literal["drop", "keep"] = "drop",
+        limit: int | None = None,
+        max_rejected: float = 0.1,
+        max_length: int = 128,
+        batch_size: int = 64,
+        seed: int = 42,
+    ) -> None:
+        super().__init__(batch_size=batch_size, seed=seed)
+        self.sources = parse_sources(
+            source, format=format, header=header, delimiter=delimiter, encoding=encoding
+        )
+        self.columns, self.licence, self.leaks = parse_columns(columns), licence, leaks
+        self.shares = _shares(split, self.sources, self.columns)
+        if limit is not None and limit < 1:
+            raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
+        self.limit, self.max_rejected, self.max_length = limit, max_rejected, max_length
+        self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
+
+    def recipe(self) -> Mapping[str, Any]:
+        """Return what the tokens depend on: sources' contents, columns, splits, tokenizer."""
+        return {
+            "format": ["pairs", FORMAT],
+            "sources": [_identity(source) for source in self.sources],
+            "columns": self.columns,
+            "shares": self.shares,
+            "policy": [self.leaks, self.limit],
+            "tokenizer": self.tokenizer.identity(),
+            "max_length": self.max_length,
+            "shown": [self.licence, self.max_rejected],
+        }
+
+    def make(self, folder: Path, fingerprint: str) -> DataSpec:
+        """Read, merge, tokenize."""
+        reader = PairReader(
+            sources=self.sources, columns=self.columns, shares=self.shares, licence=self.licence
+        )
+        keep = folder.parent / f"{fingerprint}.rejected.jsonl"
+        rows, read = read_pairs(reader, folder, keep=keep, max_rejected=self.max_rejected)
+        kept, leaks = without_leaks(rows) if self.leaks == "drop" else (rows, {})
+        kept = {split: part[: self.limit] for split, part in kept.items()}
+        self.tokenizer.save(folder / TOKENIZER, lambda: _training_texts(kept))
+        written, longest = self._tokenize(kept, folder)
+        return DataSpec(
+            problem="pairs",
+            labels=(),
+            sizes={split: len(part) for split, part in kept.items()},
+            tokenizer=Path(TOKENIZER),
+            max_length=longest,
+            fingerprint=fingerprint,
+            summary={
+                "licence": self.licence,
+                "columns": {**self.columns, "text": [self.columns["anchor"]]},
+                "truncated_at": self.max_length,
+                "sources": [source.uri for source in self.sources],
+                **read,
+                "leaks": leaks,
+                "pairs": {split: sum(len(row.positives) for row in part) for split, part in kept.items()},
+                **written,
+                "warnings": [],
+            },
+        )
+
+    def _tokenize(self, rows: Mapping[str, Sequence[PairRow]], folder: Path) -> tuple[dict[str, Any], int]:
+        """Write a file per split; returns the counts of tokens, and the longest text."""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, trust_remote_code=False)
+        tokens, cut, longest = dict.fromkeys(rows, 0), dict.fromkeys(rows, 0), 0
+        for split, part in rows.items():
+            with pair_writer(folder / f"{split}.arrow") as writer:
+                for start in progress(range(0, len(part), CHUNK), f"tokenizing {split}, in pieces"):
+                    chunk = part[start : start + CHUNK]
+                    texts = [text for row in chunk for text in (row.anchor, *row.positives, *row.negatives)]
+                    ids = encode(texts, tokenizer, max_length=self.max_length)
+                    writer.add(cells(chunk, iter(ids)))
+                    lengths = [len(one) for one in ids]
+                    tokens[split] += sum(lengths)
+                    cut[split] += sum(length >= self.max_length for length in lengths)
+                    longest = max(longest, *lengths)
+        pad_id = tokenizer.pad_token_id or 0
+        return {"tokens": tokens, "at_max_length": cut, "pad_id": pad_id}, longest
+
+    def table(self, folder: Path, split: str, spec: DataSpec) -> PairTable:
+        """Tokens of anchors and candidates of a split."""
+        return PairTable(path=folder / f"{split}.arrow", pad_id=int(spec.summary["pad_id"]))
+
+    def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
+        """Yield ``anchor``, ``positive`` and ``negative`` (lists of texts) of each row."""
+        return self.table(folder, split, spec).named()
+
+
+def _training_texts(rows: Mapping[str, Sequence[PairRow]]) -> Iterator[str]:
+    if "train" not in rows:
+        raise DataError("a tokenizer is to be trained, and there are no training rows")
+    for row in rows["train"]:
+        yield from (row.anchor, *row.positives, *row.negatives)
+
+
+def _shares(
+    split: Mapping[str, float] | None, sources: Sequence[Source], columns: Mapping[str, str]
+) -> Mapping[str, float]:
+    if split is None:
+        return {} if "split" in columns or any(source.split for source in sources) else DEFAULT_SHARES
+    if set(split) - set(DEFAULT_SHARES) or not all(0 <= share < 1 for share in split.values()):
+        raise ConfigError(f"data.split: shares below 1 for `val` and `test` are wanted, found {dict(split)}")
+    if sum(split.values()) >= 1:
+        raise ConfigError(
+            f"data.split: nothing is left to train on: the shares add up to {sum(split.values())}"
+        )
+    return {name: share for name, share in split.items() if share}
+
+
+def _identity(source: Source) -> dict[str, Any]:
+    told = {name: value for name, value in vars(source).items() if name != "uri"}
+    if source.uri.startswith("hf://"):
+        return {**told, "uri": source.uri}
+    return {**told, "content": assets.fingerprint(as_uri(source.uri))}
