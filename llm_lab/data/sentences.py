@@ -52,7 +52,8 @@ class SentenceReader:
             ConfigError: the format or the columns do not fit.
             DataError: the file as a whole cannot be used.
         """
-        scheme = self.scheme_in or detect(self._all_tags(source, licence))
+        strict = self.invalid == "reject"
+        scheme = (self.scheme_in or detect(self._all_tags(source, licence))) if strict else None
         for record in self._records(source, licence):
             if isinstance(record, Rejected):
                 yield record
@@ -119,9 +120,9 @@ class SentenceReader:
         except ValueError as error:
             raise UnusableError("unknown tag", error) from None
 
-    def _sentence(self, record: Record, scheme: Scheme) -> Sentence:
+    def _sentence(self, record: Record, scheme: Scheme | None) -> Sentence:
         words, tags = self._read(record)
-        wrong = fault(tags, scheme) if self.invalid == "reject" else None
+        wrong = fault(tags, scheme) if scheme else None
         if wrong is not None:
             line = _line(record, wrong)
             raise UnusableError(
