@@ -14,6 +14,7 @@ from llm_lab.baselines.baseline import Baseline, Row, Source
 from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec, Split
 from llm_lab.data.tags import Entity, encode, entities, scheme_of
+from llm_lab.errors import ConfigError
 from llm_lab.tasks.token_classification import measured
 
 Phrase = tuple[str, ...]
@@ -33,7 +34,15 @@ class Tagger(Baseline):
     def evaluate(
         self, data: Source, *, spec: DataSpec, metrics: Mapping[str, Any], split: Split
     ) -> dict[str, float]:
-        """See `Baseline.evaluate`."""
+        """See `Baseline.evaluate`.
+
+        Raises:
+            ConfigError: the data have no tags per word.
+        """
+        if spec.problem != "tokens":
+            raise ConfigError(
+                f"baseline: token_classification wants a tag per word, the data have {spec.problem}"
+            )
         self.fit(data.rows("train"))
         collection = MetricCollection(build_all(metrics, expected=Metric, key="task.metrics"))
         number = {name: index for index, name in enumerate(spec.labels)}
