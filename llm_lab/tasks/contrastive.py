@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,11 +89,11 @@ class Contrastive(Task):
         return torch.cat([anchors, candidates])  # a rank without rows has fillers, which are cut off
 
     def _embed(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        model, how = self.network(), {"pooling": self.pooling, "normalize": self.normalize}
+        one = partial(embed, self.network(), pooling=self.pooling, normalize=self.normalize)
         if self.chunk is None or not torch.is_grad_enabled():
-            return embed(model, tokens, mask, **how)  # type: ignore[arg-type]
-        parts = zip(tokens.split(self.chunk), mask.split(self.chunk), strict=True)
-        return torch.cat([checkpoint(embed, model, *part, use_reentrant=False, **how) for part in parts])
+            return one(tokens, mask)
+        parts = zip(torch.split(tokens, self.chunk), torch.split(mask, self.chunk), strict=True)
+        return torch.cat([checkpoint(one, *part, use_reentrant=False) for part in parts])
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Losses of the pairs of all ranks [P], from the vectors of this one.
