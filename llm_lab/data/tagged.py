@@ -16,18 +16,18 @@ from llm_lab.data.collate import pad, pad_column
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.table import Batch, IntArray
 
-COLUMNS = {
-    "tokens": pa.list_(pa.string()),
-    "tags": INTEGERS,
-    IDS: INTEGERS,
-    "word": INTEGERS,
-    "windows": INTEGERS,
-}
+ALIGNED = (IDS, "word", "windows")  # of an `Aligned`, as its fields are called
+COLUMNS = {"tokens": pa.list_(pa.string()), "tags": INTEGERS, **dict.fromkeys(ALIGNED, INTEGERS)}
 
 
 def tag_writer(path: Path) -> ArrowWriter:
     """A file of words, tags and tokens."""
     return ArrowWriter(path=path, columns=COLUMNS)
+
+
+def aligned_columns(rows: Sequence[Aligned]) -> dict[str, list[list[int]]]:
+    """Sentences in tokens by column."""
+    return {name: [getattr(row, name) for row in rows] for name in ALIGNED}
 
 
 def tag_batch(rows: Sequence[Aligned], tags: Sequence[Sequence[int]], *, pad_id: int) -> Batch:
@@ -71,7 +71,7 @@ class TagTable(TokenTable):
 
     def batch(self, rows: IntArray, epoch: int) -> Batch:
         """Tokens and labels."""
-        columns = (self.column(name, rows) for name in (IDS, "word", "windows"))
+        columns = (self.column(name, rows) for name in ALIGNED)
         aligned = [Aligned(*cells) for cells in zip(*columns, strict=True)]
         return tag_batch(aligned, self.column("tags", rows), pad_id=self.pad_id)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from llm_lab import assets
 from llm_lab.config import build
-from llm_lab.data.alignment import Aligner
+from llm_lab.data.alignment import Aligned, Aligner
 from llm_lab.data.columns import CleanRow
 from llm_lab.data.module import TOKENIZER, DataModule
 from llm_lab.data.progress import progress
@@ -23,7 +24,7 @@ from llm_lab.data.settle import Policy, settle
 from llm_lab.data.source import SPLITS, Source, parse_sources
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import KEPT, Staging
-from llm_lab.data.tagged import TagTable, tag_writer
+from llm_lab.data.tagged import TagTable, aligned_columns, tag_writer
 from llm_lab.data.tags import parts, tag_names
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError, DataError
@@ -137,7 +138,7 @@ class TokenClassificationData(DataModule):
             settled = settle(staging, self.policy)
             kinds, warnings = self._kinds(_places(staging))
             names = tag_names(kinds, self.reader.scheme)
-            facts = self._tokenize(staging, folder, names)
+            counts = self._tokenize(staging, folder, names)
         finally:
             staging.close()
         return DataSpec(
@@ -145,9 +146,9 @@ class TokenClassificationData(DataModule):
             labels=names,
             tokenizer=Path(TOKENIZER),
             fingerprint=fingerprint,
-            sizes=facts.pop("sizes"),
-            class_counts=facts.pop("class_counts"),
-            max_length=facts.pop("longest"),
+            sizes=dict(counts.sizes),
+            class_counts=tuple(counts.tags[tag] for tag in range(len(names))),
+            max_length=counts.longest,
             summary={
                 "licence": self.licence,
                 "columns": {"text": "text", "unit": self.reader.unit},
@@ -155,7 +156,9 @@ class TokenClassificationData(DataModule):
                 "sources": [source.uri for source in self.sources],
                 **read,
                 **settled,
-                **facts,
+                "tokens": dict(counts.tokens),
+                "windowed": dict(counts.windowed),
+                "pad_id": counts.pad_id,
                 "warnings": warnings,
             },
         )
@@ -215,44 +218,44 @@ class TokenClassificationData(DataModule):
             )
         return sorted(trained | others), []
 
-    def _tokenize(self, staging: Staging, folder: Path, names: Sequence[str]) -> dict[str, Any]:
-        """Write the tokenizer and an Arrow file per split that has rows, and count what there is."""
-        kept = staging.count(KEPT)
-        sizes = {split: kept[split] for split in SPLITS if kept.get(split)}
+    def _tokenize(self, staging: Staging, folder: Path, names: Sequence[str]) -> TagCounts:
+        """Write the tokenizer and an Arrow file per split that has rows."""
         self.tokenizer.save(folder / TOKENIZER, lambda: _training_texts(staging))
         aligner = Aligner(tokenizer=folder / TOKENIZER, max_length=self.max_length, stride=self.stride)
         number = {name: index for index, name in enumerate(names)}
-        tokens, windowed, counts = Counter[str](), Counter[str](), Counter[str]()
-        longest = 0
-        for split, size in sizes.items():
-            rows = iter(progress(staging.rows(split), f"tokenizing {split}", size))
+        kept = staging.count(KEPT)
+        counts = TagCounts(pad_id=aligner.pad_id)
+        for split in (split for split in SPLITS if kept.get(split)):
+            rows = iter(progress(staging.rows(split), f"tokenizing {split}", kept[split]))
             with tag_writer(folder / f"{split}.arrow") as writer:
                 while chunk := list(islice(rows, CHUNK)):
                     words = [json.loads(values["words"]) for _, values, _ in chunk]
-                    tags = [json.loads(label) for _, _, label in chunk]
+                    tags = [[number[tag] for tag in json.loads(label)] for _, _, label in chunk]
                     aligned = list(aligner.align(words))
-                    writer.add(
-                        {
-                            "tokens": words,
-                            "tags": [[number[tag] for tag in row] for row in tags],
-                            **{
-                                name: [getattr(row, name) for row in aligned]
-                                for name in ("input_ids", "word", "windows")
-                            },
-                        }
-                    )
-                    tokens[split] += sum(len(row.input_ids) for row in aligned)
-                    windowed[split] += sum(len(row.windows) > 1 for row in aligned)
-                    longest = max(longest, *(max(row.windows) for row in aligned))
-                    counts.update(tag for row in tags for tag in row if split == "train")
-        return {
-            "sizes": sizes,
-            "class_counts": tuple(counts[name] for name in names),
-            "longest": longest,
-            "tokens": dict(tokens),
-            "windowed": dict(windowed),
-            "pad_id": aligner.pad_id,
-        }
+                    writer.add({"tokens": words, "tags": tags, **aligned_columns(aligned)})
+                    counts.add(split, aligned, tags)
+        return counts
+
+
+@dataclass(kw_only=True)
+class TagCounts:
+    """Sentences, tokens and sentences cut into windows per split, training words per tag, the longest window."""
+
+    pad_id: int
+    sizes: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    windowed: Counter[str] = field(default_factory=Counter)
+    tags: Counter[int] = field(default_factory=Counter)
+    longest: int = 0
+
+    def add(self, split: str, aligned: Sequence[Aligned], tags: Sequence[Sequence[int]]) -> None:
+        """Count some sentences."""
+        self.sizes[split] += len(aligned)
+        self.tokens[split] += sum(len(row.input_ids) for row in aligned)
+        self.windowed[split] += sum(len(row.windows) > 1 for row in aligned)
+        self.longest = max(self.longest, *(max(row.windows) for row in aligned))
+        if split == "train":
+            self.tags.update(tag for row in tags for tag in row)
 
 
 def _places(staging: Staging) -> Places:
