@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
+from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
@@ -16,6 +18,8 @@ from llm_lab.data.spec import DataSpec
 
 class TfIdf(Classifier):
     """TF-IDF features with logistic regression; per label for label sets, ridge regression for numbers.
+
+    Of pairs the features of either text, and the products of the two.
 
     Args:
         analyzer: ``word``, or ``char`` for languages written without spaces.
@@ -51,12 +55,12 @@ class TfIdf(Classifier):
         """Learn the n-grams and their weights."""
         self.spec = spec
         labels: list[Any] = []
-        matrix = self.features.fit_transform(self._texts(rows, labels))
+        matrix = self._matrix(self._sampled(rows, labels), self.features.fit_transform)
         self.model = self._linear().fit(matrix, targets(labels, spec))
 
     def predict_proba(self, rows: Iterable[Row]) -> Scores:
         """Probabilities [N, C] or values [N]; a label that never occurred in training has probability 0."""
-        matrix = self.features.transform(row["text"] for row in rows)
+        matrix = self._matrix(rows, self.features.transform)
         if self.spec.problem == "regression":
             return np.asarray(self.model.predict(matrix))
         known = np.asarray(self.model.predict_proba(matrix))
@@ -66,12 +70,23 @@ class TfIdf(Classifier):
         scores[:, self.model.classes_] = known
         return scores
 
-    def _texts(self, rows: Iterable[Row], labels: list[Any]) -> Iterator[str]:
+    def _matrix(self, rows: Iterable[Row], count: Callable[[Iterable[str]], Any]) -> Any:
+        """Features of the texts; of pairs those of either and of what they share."""
+        rows = iter(rows)
+        first = next(rows)
+        if "pair" not in first:
+            return count(row["text"] for row in chain([first], rows))
+        both = [text for row in chain([first], rows) for text in (row["text"], row["pair"])]
+        matrix = count(both)
+        one, two = matrix[::2], matrix[1::2]
+        return hstack([one, two, one.multiply(two)], format="csr")
+
+    def _sampled(self, rows: Iterable[Row], labels: list[Any]) -> Iterator[Row]:
         every = max(1, -(-self.spec.sizes["train"] // self.max_rows))
         for number, row in enumerate(rows):
             if number % every == 0:
                 labels.append(row["label"])
-                yield row["text"]
+                yield row
 
     def _linear(self) -> Any:
         if self.spec.problem == "regression":

@@ -82,6 +82,11 @@ class TokenTable(Table):
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
+    @property
+    def names(self) -> list[str]:
+        """The columns."""
+        return list(self._table.column_names)
+
     def lengths(self, rows: IntArray) -> IntArray:
         """Tokens of each row, [N] to [N]."""
         return self.counts(IDS, rows)
@@ -89,7 +94,7 @@ class TokenTable(Table):
     def batch(self, rows: IntArray, epoch: int) -> Batch:
         """``input_ids`` and ``attention_mask``, with ``token_type_ids`` where the file has them: [B, T] each."""
         batch = pad(self.tokens(rows), pad_id=self.pad_id)
-        if TYPES in self._table.column_names:
+        if TYPES in self.names:
             batch[TYPES] = pad_column(self.column(TYPES, rows), like=batch[IDS], fill=0)
         return batch
 

@@ -48,6 +48,22 @@ def encode(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> list[lis
     return list(encoded["input_ids"])
 
 
+def encode_pairs(
+    texts: Sequence[str], pairs: Sequence[str], tokenizer: Any, *, max_length: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the token numbers of each text with its pair, cut where they are longest, and 0 or 1 for each token."""
+    encoded = tokenizer(
+        list(texts),
+        list(pairs),
+        truncation=True,
+        max_length=max_length,
+        return_attention_mask=False,
+        return_token_type_ids=True,
+        verbose=False,
+    )
+    return list(encoded["input_ids"]), list(encoded["token_type_ids"])
+
+
 def collate(texts: Sequence[str], tokenizer: Any, *, max_length: int) -> Batch:
     """Tokenize and pad texts as the data module does, for texts that come one by one."""
     sequences = [np.asarray(ids, np.int32) for ids in encode(texts, tokenizer, max_length=max_length)]

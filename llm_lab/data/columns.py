@@ -1,4 +1,4 @@
-"""Which columns hold the text, the label and the split, and how a record becomes a clean row."""
+"""Which columns hold the text, its pair, the label and the split, and how a record becomes a clean row."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from llm_lab.data.spec import Split
 from llm_lab.data.text_files import check_text
 from llm_lab.errors import ConfigError
 
-ROLES = ("text", "label", "split")
+ROLES = ("text", "pair", "label", "split")
 
 
 @dataclass(frozen=True, slots=True)
 class CleanRow:
-    """A usable row: ``values`` holds ``text`` and, where it is joined from several columns, each of them."""
+    """A usable row: ``values`` holds ``text``, each column it is joined from, and ``pair`` where there is one."""
 
     values: Mapping[str, str]
     label: str
@@ -27,10 +27,14 @@ class CleanRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Column names by role; text columns are joined by line breaks, labels may have a column each."""
+    """Column names by role; text columns are joined by line breaks, labels may have a column each.
+
+    ``pair`` is a second text, apart from the first: the hypothesis of a premise, the paraphrase of a sentence.
+    """
 
     text: tuple[str, ...]
     label: tuple[str, ...]
+    pair: str | None = None
     split: str | None = None
 
     @classmethod
@@ -46,13 +50,14 @@ class Columns:
         text, label = _names(columns.get("text", "text")), _names(columns.get("label", "label"))
         if not text:
             raise ConfigError("data.columns.text: name the column that holds the text")
-        return cls(text=text, label=label, split=columns.get("split"))
+        return cls(text=text, label=label, pair=columns.get("pair"), split=columns.get("split"))
 
     def needed(self, source: Source) -> list[str]:
         """The columns that a source must have, the text's first and the label's last."""
         split = [self.split] if self.split and not source.split else []
         hub = ["split"] if source.format == "hub" and not source.split and not self.split else []
-        return list(dict.fromkeys([*self.text, *split, *hub, *(() if source.label else self.label)]))
+        pair = [self.pair] if self.pair else []
+        return list(dict.fromkeys([*self.text, *pair, *split, *hub, *(() if source.label else self.label)]))
 
     def clean(self, record: Record, source: Source, read_label: Reader) -> CleanRow | None:
         """Check one record; None where its label lies between the thresholds.
@@ -66,6 +71,8 @@ class Columns:
             return None
         joined = "\n".join(texts.values())
         values = {"text": joined} if len(texts) == 1 else {**texts, "text": joined}
+        if self.pair:
+            values["pair"] = _text(record.values.get(self.pair))
         return CleanRow(values, label, source.split or self._split(record.values, source))
 
     def _label(self, values: Mapping[str, Any]) -> Any:

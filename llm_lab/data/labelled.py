@@ -10,16 +10,18 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from llm_lab.data.arrow import IDS, INTEGERS, ArrowWriter, TokenTable
+from llm_lab.data.arrow import IDS, INTEGERS, TYPES, ArrowWriter, TokenTable
 from llm_lab.data.spec import DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
 LABEL_TYPES = {"single_label": pa.int32(), "multi_label": INTEGERS, "regression": pa.float64()}
 
 
-def label_writer(path: Path, problem: Problem) -> ArrowWriter:
-    """A file of ``text``, ``label`` and ``input_ids``."""
-    return ArrowWriter(path=path, columns={"text": pa.string(), "label": LABEL_TYPES[problem], IDS: INTEGERS})
+def label_writer(path: Path, problem: Problem, *, paired: bool = False) -> ArrowWriter:
+    """A file of ``text``, ``label`` and ``input_ids``; of pairs also ``pair`` and ``token_type_ids``."""
+    columns = {"text": pa.string(), "label": LABEL_TYPES[problem], IDS: INTEGERS}
+    pairs = {"pair": pa.string(), TYPES: INTEGERS} if paired else {}
+    return ArrowWriter(path=path, columns=columns | pairs)
 
 
 class LabelTable(TokenTable):
@@ -50,9 +52,10 @@ class LabelTable(TokenTable):
         return targets
 
     def named(self) -> Iterator[dict[str, Any]]:
-        """Yield ``text`` and ``label`` (name, list of names, or number) of each row."""
-        for text, label in self.stream("text", "label"):
-            yield {"text": text, "label": self._name(label)}
+        """Yield ``text``, ``pair`` where there is one, and ``label`` (name, list of names, or number) of each row."""
+        names = ("text", "pair", "label") if "pair" in self.names else ("text", "label")
+        for *texts, label in self.stream(*names):
+            yield {**dict(zip(names, texts, strict=False)), "label": self._name(label)}
 
     def _name(self, label: Any) -> Any:
         if self.spec.problem == "regression":

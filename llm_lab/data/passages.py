@@ -16,7 +16,7 @@ class Passage:
     Attributes:
         question: number of the question among those that were asked for.
         ids: tokens, special ones included.
-        types: 0 for the question, 1 for the context; None where the tokenizer does not tell.
+        types: 0 for the question, 1 for the context.
         first: place of the context's first token.
         spans: first character and the one behind the last, in the context, of each token from ``first`` on.
         covers: the same of the whole stretch.
@@ -24,7 +24,7 @@ class Passage:
 
     question: int
     ids: list[int]
-    types: list[int] | None
+    types: list[int]
     first: int
     spans: list[Span]
     covers: Span
@@ -65,6 +65,7 @@ def passages(
         stride=stride,
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
+        return_token_type_ids=True,
         verbose=False,
     )
     sources = encoded["overflow_to_sample_mapping"]
@@ -79,7 +80,7 @@ def passages(
         yield Passage(
             question=question,
             ids=encoded["input_ids"][number],
-            types=encoded["token_type_ids"][number] if "token_type_ids" in encoded else None,
+            types=encoded["token_type_ids"][number],
             first=places[0],
             spans=spans,
             covers=(0 if begins else spans[0][0], whole if ends else spans[-1][1]),

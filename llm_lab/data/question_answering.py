@@ -29,12 +29,12 @@ from llm_lab.data.table import Batch, IntArray
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError, DataError
 
-FORMAT = 2  # of the prepared folder; a change makes old folders unknown
+FORMAT = 3  # of the prepared folder; a change makes old folders unknown
 DEFAULT_SHARES = {"val": 0.1, "test": 0.1}
 CHUNK = 256  # questions tokenized together
 WINDOW_COLUMNS = {
     "question": pa.int32(), "first": pa.int32(), "start": pa.int32(), "end": pa.int32(),
-    "lows": INTEGERS, "highs": INTEGERS, IDS: INTEGERS,
+    "lows": INTEGERS, "highs": INTEGERS, IDS: INTEGERS, TYPES: INTEGERS,
 }  # fmt: skip
 QUESTION_COLUMNS = {
     "id": pa.string(), "question": pa.string(), "context": pa.string(), "answers": pa.list_(pa.string()),
@@ -184,11 +184,9 @@ class QuestionAnsweringData(DataModule):
     def _write(self, folder: Path, split: str, asked: Sequence[Question], tokenizer: Any) -> tuple[int, int]:
         """Write questions and windows; return how many windows there are, and the tokens of the longest."""
         total = longest = 0
-        typed = "token_type_ids" in tokenizer.model_input_names
-        columns = WINDOW_COLUMNS | ({TYPES: INTEGERS} if typed else {})
         with (
             ArrowWriter(path=folder / f"{split}.questions.arrow", columns=QUESTION_COLUMNS) as questions,
-            ArrowWriter(path=folder / f"{split}.arrow", columns=columns) as writer,
+            ArrowWriter(path=folder / f"{split}.arrow", columns=WINDOW_COLUMNS) as writer,
         ):
             for start in range(0, len(asked), CHUNK):
                 some = asked[start : start + CHUNK]

@@ -99,7 +99,7 @@ class Staging:
         return {split: (low, high) for split, (low, high) in bounds.items() if low < high}
 
     def _prepare(self, number: int, row: CleanRow) -> tuple[Any, ...]:
-        text = row.values["text"]
+        text = "\0".join(row.values[name] for name in ("text", "pair") if name in row.values)
         made = row.split in {None, "train"}
         content = json.dumps(row.values, ensure_ascii=False)
         return number, row.split or "train", made, row.label, key_of(text), key_of(folded(text)), content

@@ -42,7 +42,8 @@ class TextClassificationData(DataModule):
         header: column names of tables that have no header row.
         delimiter: what stands between fields, where it is neither CSV's comma nor TSV's tab.
         encoding: of text files.
-        columns: the column of each role, ``text``, ``label``, ``split``; several columns may make up a text.
+        columns: the column of each role, ``text``, ``pair``, ``label``, ``split``; several columns may make up a
+            text, and a pair is a second text that the model is told apart from the first.
         labels: names, or a mapping from a name to its values or conditions (``llm_lab.data.labels``).
         label_separator: stands between the labels of a cell where ``problem`` is ``multi_label``.
         problem: what a target is.
@@ -148,7 +149,8 @@ class TextClassificationData(DataModule):
             fingerprint=fingerprint,
             summary={
                 "licence": self.licence,
-                "columns": {"text": list(self.columns.text)},
+                "columns": {"text": list(self.columns.text)}
+                | ({"pair": self.columns.pair} if self.columns.pair else {}),
                 "truncated_at": self.max_length,
                 "transforms": self.transform_nodes,
                 "seed": self.seed,
@@ -167,7 +169,7 @@ class TextClassificationData(DataModule):
         return LabelTable(path=folder / f"{split}.arrow", spec=spec)
 
     def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
-        """Yield ``text`` and ``label`` (name, list of names, or number) of each row."""
+        """Yield ``text``, ``pair`` and ``label`` (name, list of names, or number) of each row."""
         return self.table(folder, split, spec).named()
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_lab.data.collate import encode
+from llm_lab.data.arrow import IDS, TYPES
+from llm_lab.data.collate import encode, encode_pairs
 from llm_lab.data.labelled import label_writer
 from llm_lab.data.module import TOKENIZER
 from llm_lab.data.progress import progress
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 512  # tokenized together
 LONG = 1 << 16  # characters of a text after which the chunk ends
+Texts = tuple[str, str | None, Any]  # text, pair, target
 
 
 @dataclass(kw_only=True)
@@ -57,42 +59,52 @@ def tokenize(data: TextClassificationData, staging: Staging, folder: Path, targe
     counts = TokenCounts(sizes=sizes, pad_id=tokenizer.pad_token_id or 0)
     for split, size in sizes.items():
         rows = progress(_rows(data, staging, split, targets), f"tokenizing {split}", size)
-        with label_writer(folder / f"{split}.arrow", data.problem) as writer:
-            for texts, labels in _chunks(rows):
-                ids = encode(texts, tokenizer, max_length=data.max_length)
-                writer.add({"text": texts, "label": labels, "input_ids": ids})
-                counts.add(split, ids, data.max_length)
+        paired = data.columns.pair is not None
+        with label_writer(folder / f"{split}.arrow", data.problem, paired=paired) as writer:
+            for columns in _chunks(rows):
+                tokens = _encode(columns, tokenizer, max_length=data.max_length)
+                writer.add({**columns, **tokens})
+                counts.add(split, tokens[IDS], data.max_length)
     return counts
 
 
-def _chunks(rows: Iterator[tuple[str, Any]]) -> Iterator[tuple[list[str], list[Any]]]:
-    """Gather texts and targets, few where the texts are long."""
-    texts: list[str] = []
-    targets: list[Any] = []
-    for text, target in rows:
-        texts.append(text)
-        targets.append(target)
-        if len(texts) == CHUNK_ROWS or len(text) > LONG:
-            yield texts, targets
-            texts, targets = [], []
-    if texts:
-        yield texts, targets
+def _encode(columns: dict[str, list[Any]], tokenizer: Any, *, max_length: int) -> dict[str, list[list[int]]]:
+    if columns["pair"][0] is None:
+        return {IDS: encode(columns["text"], tokenizer, max_length=max_length)}
+    ids, types = encode_pairs(columns["text"], columns["pair"], tokenizer, max_length=max_length)
+    return {IDS: ids, TYPES: types}
 
 
-def _rows(
-    data: TextClassificationData, staging: Staging, split: str, targets: Targets
-) -> Iterator[tuple[str, Any]]:
-    """Yield text after the transforms, and encoded target."""
+def _chunks(rows: Iterator[Texts]) -> Iterator[dict[str, list[Any]]]:
+    """Gather texts, pairs and targets, few where the texts are long."""
+    chunk: list[Texts] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == CHUNK_ROWS or len(row[0]) > LONG:
+            yield _columns(chunk)
+            chunk = []
+    if chunk:
+        yield _columns(chunk)
+
+
+def _columns(chunk: list[Texts]) -> dict[str, list[Any]]:
+    return dict(zip(("text", "pair", "label"), map(list, zip(*chunk, strict=True)), strict=True))
+
+
+def _rows(data: TextClassificationData, staging: Staging, split: str, targets: Targets) -> Iterator[Texts]:
+    """Yield text and pair after the transforms, and encoded target."""
     for key, values, label in staging.rows(split):
         row: dict[str, Any] = {**values, "label": targets.value(label), "split": split}
         row = apply(data.transforms, row, seed=(data.seed, key))
-        yield row["text"], targets.encode(label)
+        yield row["text"], row.get("pair"), targets.encode(label)
 
 
 def _training_texts(data: TextClassificationData, staging: Staging, targets: Targets) -> Iterator[str]:
     empty = True
-    for text, _ in _rows(data, staging, "train", targets):
+    for text, pair, _ in _rows(data, staging, "train", targets):
         empty = False
         yield text
+        if pair is not None:
+            yield pair
     if empty:
         raise DataError("a tokenizer is to be trained, and there are no training rows")

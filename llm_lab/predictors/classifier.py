@@ -20,10 +20,14 @@ class Classifier(Predictor):
 
     def answer(self, rows: list[Row]) -> Iterator[Row]:
         """Yield an answer per row."""
-        texts = [self.text(row) for row in rows]
+        second = self.facts.get("columns", {}).get("pair")
+        texts = [
+            self.text(row) if second is None or str(row.get(second) or "").strip() else "" for row in rows
+        ]
         found: dict[int, Row] = {}
         for indices in self.by_length(texts):
-            found |= zip(indices, self._batch([texts[i] for i in indices]), strict=True)
+            chosen = [texts[i] for i in indices]
+            found |= zip(indices, self._batch(chosen, [rows[i] for i in indices]), strict=True)
         for index in range(len(rows)):
             yield found.get(index, self._nothing)
 
@@ -33,9 +37,11 @@ class Classifier(Predictor):
         return {"value": ""} if regression else {"label": "", "probability": ""}
 
     @torch.inference_mode()
-    def _batch(self, texts: list[str]) -> Iterator[Row]:
+    def _batch(self, texts: list[str], rows: list[Row]) -> Iterator[Row]:
+        second = self.facts.get("columns", {}).get("pair")
+        both = [texts] if second is None else [texts, [str(row[second]).strip() for row in rows]]
         limit = int(self.facts["max_length"])
-        inputs = self.tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+        inputs = self.tokenizer(*both, padding=True, truncation=True, max_length=limit, return_tensors="pt")
         names = self.model.config.id2label
         for row in self.model(**inputs).logits.float():
             yield _answer(row, names, self.model.config.problem_type)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from llm_lab.data.collate import pad, pad_column
-from llm_lab.data.passages import Passage, passages
+from llm_lab.data.passages import Passage, passages, room
 from llm_lab.data.predict_input import read_rows
 from llm_lab.data.squad import Question, flatten
 from llm_lab.errors import DataError
@@ -56,30 +56,30 @@ class Reader(Predictor):
 
     def answer(self, rows: list[Row]) -> Iterator[Row]:
         """Yield an answer per row."""
-        names = self.facts["columns"]
-        questions = [
-            Question(
-                id="",
-                question=str(row.get(names["question"]) or ""),
-                context=str(row.get(names["context"]) or ""),
-            )
-            for row in rows
-        ]
+        names, limit = self.facts["columns"], int(self.facts["max_length"])
         reading = getattr(self.model.config, SETTINGS)
-        cut = list(
-            passages(
-                questions, self.tokenizer, max_length=int(self.facts["max_length"]), stride=reading["stride"]
-            )
-        )
+        texts = [[str(row.get(names[role]) or "") for role in ("question", "context")] for row in rows]
+        asked = [Question(id="", question=question, context=context) for question, context in texts]
+        left = room(asked, self.tokenizer, max_length=limit)
+        usable = [
+            n for n, texts in enumerate(texts) if all(map(str.strip, texts)) and left[n] > reading["stride"]
+        ]
+        questions = [asked[n] for n in usable]
         answers = [""] * len(rows)
-        if cut:
-            score, null, spans = self._scored(cut, reading["max_answer"])
-            threshold = torch.inf if reading["null_threshold"] is None else reading["null_threshold"]
-            asked = torch.tensor([passage.question for passage in cut])
-            for question, best, silent in zip(*best_windows(asked, score, null - threshold), strict=True):
-                low, high = spans[int(best)]
-                answers[int(question)] = "" if silent else questions[int(question)].context[low:high]
+        if questions:
+            cut = list(passages(questions, self.tokenizer, max_length=limit, stride=reading["stride"]))
+            for number, span in self._spans(cut, reading).items():
+                answers[usable[number]] = questions[number].context[slice(*span)]
         yield from ({"answer": answer} for answer in answers)
+
+    def _spans(self, cut: Sequence[Passage], reading: Row) -> dict[int, tuple[int, int]]:
+        """Characters of the answer to each question, over all its passages; (0, 0) for none."""
+        score, null, spans = self._scored(cut, reading["max_answer"])
+        threshold = reading["null_threshold"]
+        null = null - (torch.inf if threshold is None else threshold)
+        numbers = torch.tensor([passage.question for passage in cut], dtype=torch.long)
+        found = zip(*(part.tolist() for part in best_windows(numbers, score, null)), strict=True)
+        return {number: (0, 0) if silent else spans[best] for number, best, silent in found}
 
     @torch.inference_mode()
     def _scored(self, cut: Sequence[Passage], longest: int) -> tuple[Tensor, Tensor, list[tuple[int, int]]]:
@@ -90,7 +90,7 @@ class Reader(Predictor):
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             inputs, places = self._inputs([cut[n] for n in chosen])
-            outputs = self.model(**without_foreign_types(inputs, self.model.config))
+            outputs = self.model(**without_foreign_types(inputs, self.model))
             logits = torch.stack([outputs.start_logits, outputs.end_logits], dim=-1).float()
             score[chosen], null[chosen], found = best_spans(logits, places, longest=longest)
             for number, span in zip(chosen, found, strict=True):
@@ -102,8 +102,7 @@ class Reader(Predictor):
         ids = [np.array(passage.ids, np.int32) for passage in some]
         inputs = pad(ids, pad_id=self.tokenizer.pad_token_id or 0)
         like = inputs["input_ids"]
-        if some[0].types is not None:
-            inputs["token_type_ids"] = pad_column([np.array(one.types) for one in some], like=like, fill=0)
+        inputs["token_type_ids"] = pad_column([np.array(one.types) for one in some], like=like, fill=0)
         places = torch.full((*like.shape, 2), -1)
         for row, one in zip(places, some, strict=True):
             row[one.first : one.first + len(one.spans)] = torch.tensor(one.spans)

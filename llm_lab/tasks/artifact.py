@@ -23,6 +23,7 @@ from llm_lab.peft.saved import is_adapted, without_adapter, write_adapter
 from llm_lab.strategies.auto import Auto
 from llm_lab.strategies.parallel import Parallel
 from llm_lab.strategies.stream import Entry, write_stream
+from llm_lab.tasks.segments import input_names
 
 FACTS = "llm_lab.json"
 PACKAGES = ("llm-lab", "torch", "transformers", "tokenizers", "pytorch-lightning")
@@ -87,7 +88,7 @@ def _write(
     home.mkdir(parents=True)
     write_stream(entries, home / SAFE_WEIGHTS_NAME)
     _save_config(plain, entries, home)
-    tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
+    tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer, model_input_names=input_names(plain.config))
     tokenizer.model_max_length = limit(spec)
     if merged is not plain:  # an adapter that cannot be merged lies beside its model
         write_adapter(merged, temporary)

@@ -63,7 +63,7 @@ class QuestionAnswering(Task):
         """Tokens, and types where the model knows them."""
         names = ("input_ids", "attention_mask", "token_type_ids")
         inputs = {name: batch[name] for name in names if name in batch}
-        return without_foreign_types(inputs, self.network().config)
+        return without_foreign_types(inputs, self.network())
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [B, T, 2] of first and last token; what is no token has the lowest there is."""

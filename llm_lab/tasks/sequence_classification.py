@@ -13,6 +13,7 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.models.heads import Head
 from llm_lab.tasks.metrics import Predictions, Scores
+from llm_lab.tasks.segments import without_foreign_types
 from llm_lab.tasks.task import Batch, Task
 
 
@@ -58,6 +59,10 @@ class SequenceClassification(Task):
         self.val_scores = Scores(metrics, spec)
         self.test_scores = Scores(metrics, spec)
         self.test_rows = Predictions()
+
+    def inputs(self, batch: Batch) -> dict[str, Any]:
+        """What the model gets of a batch; of pairs it is told which token is whose, where it can take that."""
+        return without_foreign_types(super().inputs(batch), self.network())
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Losses [B] from logits [B, C]."""
