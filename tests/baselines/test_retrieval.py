@@ -53,7 +53,5 @@ def test_bm25_finds_what_shares_words() -> None:
     recall = {"_target_": "llm_lab.tasks.retrieval_metrics.Recall", "k": 1}
     metrics = {"recall_at_1": recall, "back": {**recall, "direction": "back"}}
     values = BM25().evaluate(Data(), spec=tiny_spec(), metrics=metrics, split="test")
-    assert values["recall_at_1"] == pytest.approx(
-        0.75
-    )  # two texts end in, or hold, `apple`... ties count as lost
-    assert set(values) == {"recall_at_1", "back"}
+    assert values["recall_at_1"] == pytest.approx(0.8)  # without a word in common all is a tie, and lost
+    assert 0 < values["back"] < 0.8  # `green apple tree` has a word in common with two anchors
