@@ -43,7 +43,9 @@ def read_parquet(
             yield Record(path.name, number, row)
 
 
-def read_hub(name: str, source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
+def read_hub(
+    name: str, source: Source, needed: Sequence[str], *, streaming: bool = False
+) -> Iterator[Record | Rejected]:
     """Yield the rows of what ``datasets.load_dataset`` knows, under its own cache and offline rules.
 
     Args:
@@ -51,36 +53,35 @@ def read_hub(name: str, source: Source, needed: Sequence[str]) -> Iterator[Recor
         source: its ``subset`` names a configuration, its ``split`` one split; without one all are read, and
             each row says which in the column ``split``.
         needed: columns; numbers of class labels are given as their names.
+        streaming: read the rows as they come, and keep no copy of the files.
 
     Raises:
         DataError: it cannot be loaded, or lacks a column.
     """
-    for split, table in _load(name, source).items():
+    for split, table in _load(name, source, streaming=streaming).items():
         if split not in SPLIT_NAMES or (source.split and SPLIT_NAMES[split] != source.split):
             continue
-        check_columns(table.column_names, [column for column in needed if column != "split"], Path(name))
-        if _hidden(table, needed[-1]):
+        first: Mapping[str, Any] = next(iter(table), {})
+        features = table.features or {}
+        columns = [*(table.column_names or first)]
+        check_columns(columns, [column for column in needed if column != "split"], Path(name))
+        names = {c: f.names for c, f in features.items() if c in needed and hasattr(f, "names")}
+        if needed[-1] in names and first.get(needed[-1]) == HIDDEN:  # kept back for a competition
             log.warning("%s: the split `%s` hides its labels and is left out", name, split)
             continue
-        names = {c: f.names for c, f in table.features.items() if c in needed and hasattr(f, "names")}
         for line, row in enumerate(table, start=1):
             yield Record(f"{name}:{split}", line, {**row, **_named(row, names), "split": split})
 
 
-def _load(name: str, source: Source) -> Mapping[str, Any]:
+def _load(name: str, source: Source, *, streaming: bool) -> Mapping[str, Any]:
     import datasets
 
     path, _, revision = name.partition("@")
     try:
-        loaded = datasets.load_dataset(path, source.subset, revision=revision or None)
+        loaded = datasets.load_dataset(path, source.subset, revision=revision or None, streaming=streaming)
     except Exception as error:  # noqa: BLE001 - any of the hub's, the network's and the builders' errors
         raise DataError(f"hf://{name}: cannot be loaded: {type(error).__name__}: {error}") from None
     return loaded
-
-
-def _hidden(table: Any, label: str) -> bool:
-    """Whether the first row has the hub's mark of a label that is kept back for a competition."""
-    return len(table) > 0 and hasattr(table.features[label], "names") and table[0][label] == HIDDEN
 
 
 def _named(row: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +15,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from llm_lab.data.corpus.module import CorpusData
-from llm_lab.data.corpus.pairs import sentences
+from llm_lab.data.corpus.pairs import PairTable, sentences
+from llm_lab.data.corpus.prepare import _around
 from llm_lab.data.corpus.stream import Stream, StreamWriter
 from llm_lab.data.corpus.tables import NONE, BlockTable, PieceTable
 from llm_lab.data.order import Cut
 from llm_lab.errors import ConfigError, DataError
 from tests.data.conftest import WORDS
+from tests.data.test_resume import fit
 
 TOKENIZER = {
     "_target_": "llm_lab.data.tokenizers.Trained",
@@ -29,6 +37,7 @@ TOKENIZER = {
     "template": "eos",
 }
 BERT = {"_target_": "llm_lab.data.tokenizers.Trained", "kind": "wordpiece", "vocab_size": 200}
+OF_CHINESE = {**BERT, "kind": "character", "vocab_size": 6}  # knows one character
 Corpus = Callable[..., CorpusData]
 
 
@@ -91,6 +100,36 @@ def test_blocks_see_each_token_once_and_predict_within_documents(
         assert (document[:, 1:] == document[:, :-1])[same].all()
         assert (np.diff(batch["position_ids"], axis=1) == 1)[same].all()
         assert (batch["position_ids"][:, 1:] == 0)[~same].all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(1, 30), min_size=1, max_size=6), min_size=2, max_size=3),
+    st.integers(8, 12),
+    st.integers(0, 5),
+)
+def test_targets_are_counted_as_they_are_in_a_batch(
+    tmp_path_factory: pytest.TempPathFactory, sources: list[list[int]], length: int, epoch: int
+) -> None:
+    folder = tmp_path_factory.mktemp("s")
+    with StreamWriter(folder=folder, split="train") as writer:
+        for name, sizes in enumerate(sources):
+            for size in [*sizes, length]:
+                writer.add([[2, *range(10, 8 + size), 3][:size]], source=str(name))
+    tokens = Stream(folder=folder, split="train")
+    shares = {str(name): 1 / len(sources) for name in range(len(sources))}
+    for next_token in (True, False):
+        common: dict[str, Any] = {"pad_id": 3, "special": [3, 2], "next_token": next_token}
+        common |= {"stream": tokens, "length": length}
+        for table in (
+            BlockTable(**common),
+            BlockTable(**common, seed=1),
+            BlockTable(**common, seed=1, shares=shares),
+            PieceTable(**common),
+        ):
+            batch = everything(table, epoch)
+            asked = batch["labels"] != NONE if next_token else ~np.isin(batch["input_ids"], [2, 3])
+            assert (table.weights(np.arange(len(table)), epoch) == asked.sum(1)).all()
 
 
 def test_epochs_differ_and_repeat(tmp_path: Path) -> None:
@@ -183,7 +222,37 @@ def test_pairs_follow_or_do_not(corpus: Corpus) -> None:
     assert (first["pair_labels"] != second["pair_labels"]).any()
     assert 0.3 < first["pair_labels"].float().mean() < 0.7
     assert first["input_ids"].shape[1] <= 48
-    assert (table.weights(rows) == first["attention_mask"].sum(1).numpy() - 3).all()
+    for epoch, batch in ((0, first), (1, second)):
+        assert (table.weights(rows, epoch) == batch["attention_mask"].sum(1).numpy() - 3).all()
+
+
+@pytest.mark.parametrize("swap", [True, False])
+def test_parts_of_a_pair_are_in_order_or_not(tmp_path: Path, *, swap: bool) -> None:
+    with StreamWriter(folder=tmp_path, split="train") as writer:
+        for number in range(20):
+            first = 1000 * (number + 1)
+            writer.add([range(first + 3 * part, first + 3 * part + 3) for part in range(6)], source="one")
+    tokens = Stream(folder=tmp_path, split="train")
+    table = PairTable(stream=tokens, length=24, marks=(0, 1, 2), swap=swap, seed=5)
+    rows = np.arange(len(table))
+    seen = set()
+    for epoch in range(4):
+        batch = table.batch(rows, epoch)
+        assert (table.weights(rows, epoch) == batch["attention_mask"].sum(1).numpy() - 3).all()
+        for row, kinds, label in zip(
+            batch["input_ids"].tolist(), batch["token_type_ids"], batch["pair_labels"].tolist(), strict=True
+        ):
+            ids = [number for number in row if number]
+            border = ids.index(2)
+            one, two = ids[1:border], ids[border + 1 : -1]
+            assert int(kinds.sum()) == len(two) + 1
+            assert (ids[0], ids[-1]) == (1, 2)
+            same = one[0] // 1000 == two[0] // 1000
+            assert same == (swap or label == 0)
+            if same:
+                assert (two[0] == one[-1] + 1) if label == 0 else (one[0] == two[-1] + 1)
+            seen.add(label)
+    assert seen == {0, 1}
 
 
 @pytest.mark.parametrize(
@@ -215,6 +284,9 @@ def test_units_of_text_files(corpus: Corpus, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"texts": ["", " "]}, "the corpus is empty.*a.txt"),
+        ({"texts": [], "document": "file"}, "a.txt"),
+        ({"texts": [prose(1)], "tokenizer": OF_CHINESE}, r"model.tokenizer: \d+% of the tokens.*a.txt"),
+        ({"texts": ["x"], "streaming": True, "format": "hub"}, "a.txt: cannot be loaded"),
         ({"texts": ["short"], "max_length": 64, "split": {}}, "data.max_length: .*fewer training tokens"),
         ({"texts": ["x"], "split": {"val": 1.0}}, "data.split.val"),
         ({"texts": ["x"], "source": {"a": {"uri": "x", "weight": 0.5}, "b": "y"}}, "weights of all sources"),
@@ -246,3 +318,84 @@ def test_ranks_share_an_epoch_and_a_stopped_one_goes_on(
     resumed.load_state_dict(loader.state_dict())
     for left, right in zip(batches, resumed.train_dataloader(), strict=True):
         assert all((left[name] == right[name]).all() for name in ("input_ids", "labels", "index"))
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_hub_data_set_is_read_as_it_comes(corpus: Corpus, tmp_path: Path, *, streaming: bool) -> None:
+    (tmp_path / "hub").mkdir()
+    for split, numbers in (("train", range(30)), ("validation", range(30, 35))):
+        lines = [json.dumps({"title": str(number), "body": prose(number)}) for number in numbers]
+        (tmp_path / "hub" / f"{split}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    data = corpus(
+        source=f"file://{tmp_path}/hub",
+        format="hub",
+        text=["title", "body"],
+        streaming=streaming,
+        layout="documents",
+        max_length=512,
+        split={},
+    )
+    assert data.prepare().sizes == {"train": 30, "val": 5}
+    assert next(data.rows("val"))["text"] == f"30\n\n{prose(30).lower()}"
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [("[BOS] $A", ["[BOS]", "x"]), ("[BOS] $A [EOS]", ["[BOS]", "x", "[EOS]"]), ("$A", ["x", "[EOS]"])],
+)
+def test_the_template_stands_where_it_is_put(template: str, wanted: list[str]) -> None:
+    tokenizer: Any = Tokenizer(WordLevel({"[BOS]": 0, "[EOS]": 1, "a": 2, "x": 3}, unk_token="x"))
+    tokenizer.post_processor = TemplateProcessing(
+        single=template, special_tokens=[("[BOS]", 0), ("[EOS]", 1)]
+    )
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="[BOS]", eos_token="[EOS]")
+    before, behind = _around(fast)
+    assert fast.convert_ids_to_tokens([*before, 3, *behind]) == wanted
+
+
+def test_every_checkpoint_continues_the_blocks(corpus: Corpus, tmp_path: Path) -> None:
+    texts = [prose(seed) for seed in range(40)]
+
+    def data() -> CorpusData:
+        return corpus(texts=texts, max_length=16)
+
+    whole = fit(data(), tmp_path / "points")
+    points = list((tmp_path / "points").glob("*.ckpt"))
+    assert len(points) == len(whole)
+    for point in points[:: len(points) // 5]:
+        rest = fit(data(), tmp_path, point=point)
+        assert rest == whole[int(point.stem.partition("=")[2]) :]
+
+
+GROWTH = """
+import resource, sys
+from pathlib import Path
+from llm_lab.data.corpus.module import CorpusData
+def grown():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def read(name):
+    data = CorpusData(source=f"file://{sys.argv[1]}/{name}", document="line", licence="test", near_duplicates=None,
+        max_length=256, tokenizer={"_target_": "llm_lab.data.tokenizers.Trained", "kind": "byte_bpe",
+        "vocab_size": 300, "max_rows": 500, "template": "eos"})
+    for _ in zip(data.train_dataloader(), range(50)):
+        pass
+    return data.spec.summary["characters"]["total"]
+read("small.txt")
+before = grown()
+print(read("large.txt"), grown() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is in KiB on Linux only")
+def test_thirty_megabytes_take_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_LAB_HOME", str(tmp_path / "home"))
+    for name, lines in (("small.txt", 1000), ("large.txt", 15_000)):
+        with (tmp_path / name).open("w") as file:
+            for line in range(lines):
+                file.write(prose(line, 330) + "\n")
+    command = [sys.executable, "-c", GROWTH, str(tmp_path)]
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    characters, kib = map(int, out.split())
+    assert characters > 28_000_000
+    assert kib < 40_000

@@ -21,12 +21,13 @@ class Recorder(LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(1, 1)
-        self.seen: list[tuple[int, int, list[int], float]] = []
+        self.seen: list[tuple[int, int, list[int], float, list[list[int]]]] = []
 
     def training_step(self, batch: dict[str, torch.Tensor], number: int) -> torch.Tensor:
         rows, targets = batch["index"].tolist(), float(batch["step_targets"])
-        self.seen.append((self.current_epoch, number, rows, targets))
-        return self.layer(batch["attention_mask"].sum(1, keepdim=True).float()).mean()
+        tokens = batch["input_ids"].sum(1, keepdim=True)
+        self.seen.append((self.current_epoch, number, rows, targets, tokens.tolist()))
+        return self.layer(tokens.float()).mean()
 
     def validation_step(self, batch: dict[str, torch.Tensor], number: int) -> None:
         """Nothing: validation only has to take place."""

@@ -23,7 +23,7 @@ from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.data.transforms import Transform
 from llm_lab.errors import ConfigError, DataError
 
-FORMAT = 1  # of the prepared folder; a change makes old folders unknown
+FORMAT = 2  # of the prepared folder; a change makes old folders unknown
 
 
 class CorpusData(DataModule):
@@ -38,6 +38,7 @@ class CorpusData(DataModule):
         encoding: of text files.
         text: columns of a table that make up a document.
         document: what one document is in a text file.
+        streaming: read hub data sets as they come, without a copy of their files.
         split: shares of ``val`` and ``test``, of the documents by a hash of their text.
         tail: take the shares from the end of the corpus instead, by characters.
         duplicates: what becomes of documents that are equal but for case, width and white space.
@@ -65,6 +66,7 @@ class CorpusData(DataModule):
         encoding: str = "utf-8",
         text: str | Sequence[str] = "text",
         document: Literal["file", "line", "paragraph"] = "file",
+        streaming: bool = False,
         split: Mapping[str, float] | None = None,
         tail: bool = False,
         duplicates: Literal["drop", "keep"] = "drop",
@@ -81,7 +83,13 @@ class CorpusData(DataModule):
     ) -> None:
         super().__init__(batch_size=batch_size, seed=seed)
         self.sources = parse_corpus(
-            source, document=document, text=text, format=format, header=header, encoding=encoding
+            source,
+            document=document,
+            text=text,
+            streaming=streaming,
+            format=format,
+            header=header,
+            encoding=encoding,
         )
         self.shares = dict(split if split is not None else {} if _told(self.sources) else {"val": 0.05})
         _check_shares(self.shares)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from llm_lab.data.collate import pad, pad_column
@@ -22,7 +20,6 @@ END = re.compile(
     r"(?<=[.!?]['\")\]])\s+|(?<=[.!?])\s+|(?<=[。！？；…][”’」』）])|(?<=[。！？；…])(?![”’」』）。！？…])|\n+"
 )
 MARKS = 3  # [CLS] A [SEP] B [SEP]
-Ids = npt.NDArray[np.int32]
 
 
 def sentences(text: str) -> list[str]:
@@ -60,16 +57,16 @@ class PairTable(Table):
         room = self.length - MARKS
         return np.minimum(self.stream.sentences[high] - self.stream.sentences[low], room) + MARKS
 
-    def weights(self, rows: IntArray, epoch: int = 0) -> IntArray:
+    def weights(self, rows: IntArray, epoch: int) -> IntArray:
         """Tokens of each row that are not special, [N] to [N]."""
-        return np.array(
-            [len(a) + len(b) for a, b, _ in (self._parts(int(row), epoch) for row in rows)], np.int64
-        )
+        places = [self._places(int(row), epoch) for row in rows]
+        return np.array([a.stop - a.start + b.stop - b.start for a, b, _ in places], np.int64)
 
     def batch(self, rows: IntArray, epoch: int) -> Batch:
         """``input_ids``, ``attention_mask``, ``token_type_ids`` int64 [B, T], ``pair_labels`` int64 [B]."""
         fill, cls, sep = self.marks
-        parts = [self._parts(int(row), epoch) for row in rows]
+        places = [self._places(int(row), epoch) for row in rows]
+        parts = [(self.stream.tokens[a], self.stream.tokens[b], label) for a, b, label in places]
         ids = [np.concatenate([[cls], a, [sep], b, [sep]]).astype(np.int32) for a, b, _ in parts]
         types = [np.repeat([0, 1], [len(a) + 2, len(b) + 1]) for a, b, _ in parts]
         batch = pad(ids, pad_id=fill)
@@ -77,30 +74,28 @@ class PairTable(Table):
         batch["pair_labels"] = torch.tensor([label for *_, label in parts], dtype=torch.int64)
         return batch
 
-    def _parts(self, row: int, epoch: int) -> tuple[Ids, Ids, int]:
+    def _places(self, row: int, epoch: int) -> tuple[slice, slice, int]:
+        """Where the two parts stand in the stream, and the label."""
         chance = np.random.default_rng([self.seed, epoch, row])
         low, high = self.runs[row]
-        cut = int(chance.integers(low + 1, high))
-        first, second = self._tokens(low, cut), self._tokens(cut, high)
+        begin, middle, end = self.stream.sentences[[low, chance.integers(low + 1, high), high]].tolist()
         room = self.length - MARKS
-        first, second = (
-            first[: max(room - len(second), room // 2)],
-            second[: max(room - len(first), room // 2)],
-        )
+        one, two = middle - begin, end - middle
+        one, two = min(one, max(room - two, room // 2)), min(two, max(room - one, room // 2))
+        first, second = slice(begin, begin + one), slice(middle, middle + two)
         if chance.random() < 0.5:  # noqa: PLR2004 - one half
             return first, second, 0
         if self.swap:
             return second, first, 1
-        return first, self._other(row, chance)[: len(second)], 1
+        return first, self._other(row, two, chance), 1
 
-    def _other(self, row: int, chance: Any) -> Ids:
+    def _other(self, row: int, most: int, chance: np.random.Generator) -> slice:
         """Sentences of another document, from a random one on."""
-        apart = self.document != self.document[row]
-        low, high = self.runs[np.flatnonzero(apart)[chance.integers(apart.sum())]]
-        return self._tokens(int(chance.integers(low, high)), high)
-
-    def _tokens(self, low: int, high: int) -> Ids:
-        return self.stream.tokens[self.stream.sentences[low] : self.stream.sentences[high]]
+        before, behind = np.searchsorted(self.document, self.document[row] + [0, 1])
+        other = int(chance.integers(len(self) - behind + before))
+        low, high = self.runs[other if other < before else other + behind - before]
+        begin, end = self.stream.sentences[[chance.integers(low, high), high]].tolist()
+        return slice(begin, min(end, begin + most))
 
 
 def _runs(stream: Stream, room: int) -> Sequence[tuple[int, int]]:

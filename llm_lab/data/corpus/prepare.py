@@ -76,7 +76,7 @@ def _clean(data: CorpusData, rejects: RejectLog, counts: Counter[str]) -> Iterat
             except UnusableError as error:
                 rejects.add(Rejected(record.file, record.line, error.reason, error.detail))
             else:
-                yield CleanRow({"text": text}, one.name, one.source.split)
+                yield CleanRow({"text": text}, one.name, record.values.get("split", one.source.split))
 
 
 def _check(text: Any) -> None:
@@ -102,10 +102,12 @@ def lay_out(data: CorpusData, staging: Staging, folder: Path) -> dict[str, Any]:
             "it: take one of the corpus's language, or train one"
         )
     tokens: dict[str, dict[str, int]] = {}
+    characters: Counter[str] = Counter()
     for split in SPLITS:
         with StreamWriter(folder=folder, split=split) as writer:
             count: Counter[str] = Counter()
             for text, source in progress(_texts(data, staging, split), f"tokenizing {split}"):
+                characters[source] += len(text)
                 count[source] += writer.add(_ids(data, tokenizer, text), source=source)
         if count.total():
             tokens[split] = dict(count)
@@ -117,6 +119,7 @@ def lay_out(data: CorpusData, staging: Staging, folder: Path) -> dict[str, Any]:
         raise DataError("data.layout: sentence_pairs needs a tokenizer with [CLS] and [SEP]")
     return {
         "tokenizer": report,
+        "characters": {"total": characters.total(), **characters},
         "tokens_by_source": tokens,
         "tokens": {split: sum(counts.values()) for split, counts in tokens.items()},
         "pad_id": marks[0],
@@ -137,11 +140,18 @@ def _ids(data: CorpusData, tokenizer: Any, text: str) -> list[list[int]]:
     parts = [text[place : place + PIECE] for place in range(0, len(text), PIECE)]
     found = tokenizer(parts, add_special_tokens=False, **options)["input_ids"]
     ids = [number for part in found for number in part]
-    around = tokenizer("", **options)["input_ids"]
-    if not around and tokenizer.eos_token_id is not None:
-        around = [tokenizer.eos_token_id]
-    before = around[: len(around) // 2]
-    return [[*before, *ids, *around[len(before) :]]]
+    before, behind = _around(tokenizer)
+    return [[*before, *ids, *behind]]
+
+
+def _around(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Tokens that the template puts in front of a text and behind it."""
+    inner, whole = (tokenizer("a", add_special_tokens=told)["input_ids"] for told in (False, True))
+    place = next(place for place in range(len(whole)) if whole[place : place + len(inner)] == inner)
+    before, behind = whole[:place], whole[place + len(inner) :]
+    if not before and not behind and tokenizer.eos_token_id is not None:
+        behind = [tokenizer.eos_token_id]
+    return before, behind
 
 
 def _texts(data: CorpusData, staging: Staging, split: str) -> Iterator[tuple[str, str]]:

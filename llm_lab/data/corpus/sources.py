@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from llm_lab import assets
+from llm_lab.data.columnar import read_hub
 from llm_lab.data.readers import as_uri, read
 from llm_lab.data.record import Record, Rejected
-from llm_lab.data.source import Source, guess_format, nearest, parse_sources
+from llm_lab.data.source import SPLIT_NAMES, Source, guess_format, nearest, parse_sources
 from llm_lab.data.text_files import open_text
 from llm_lab.errors import ConfigError, DataError
 
 Unit = Literal["file", "line", "paragraph"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
-OWN = ("weight", "document", "text", "replace", "group")
+OWN = ("weight", "document", "text", "replace", "group", "streaming")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class CorpusSource:
         text: columns of a table that make up a document, joined by a blank line.
         replace: regular expressions and what stands in their place.
         group: columns whose equal values, one row after the other, make rows one document.
+        streaming: read a hub data set as it comes, without a copy of its files.
     """
 
     source: Source
@@ -40,6 +42,7 @@ class CorpusSource:
     text: tuple[str, ...] = ("text",)
     replace: Mapping[str, str] = field(default_factory=dict)
     group: tuple[str, ...] = ()
+    streaming: bool = False
 
     @property
     def name(self) -> str:
@@ -48,9 +51,14 @@ class CorpusSource:
 
 
 def parse_corpus(
-    source: str | Mapping[str, Any], *, document: Unit, text: str | Sequence[str], **defaults: Any
+    source: str | Mapping[str, Any],
+    *,
+    document: Unit,
+    text: str | Sequence[str],
+    streaming: bool,
+    **defaults: Any,
 ) -> tuple[CorpusSource, ...]:
-    """Read the ``source`` key as `parse_sources` does, with ``weight``, ``document``, ``text``, ``replace``, ``group``.
+    """Read the ``source`` key as `parse_sources` does, with the keys of a `CorpusSource` beside the URI.
 
     Raises:
         ConfigError: an entry that cannot be read, weights for some sources only, or that do not add up to 1.
@@ -60,7 +68,7 @@ def parse_corpus(
     own = {name: _own(entry) for name, entry in entries.items() if entry is not None}
     plain = {name: _rest(entry) for name, entry in entries.items()}
     parsed = parse_sources(plain.get("", plain), **defaults)
-    common = {"document": document, "text": text}
+    common = {"document": document, "text": text, "streaming": streaming}
     found = tuple(_source(one, {**common, **own[one.name]}) for one in parsed)
     weights = [one.weight for one in found if one.weight is not None]
     if weights and (len(weights) < len(found) or abs(sum(weights) - 1) > 1e-6):  # noqa: PLR2004 - a rounding error
@@ -99,7 +107,7 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def documents(one: CorpusSource, *, licence: str) -> Iterator[Record | Rejected]:
-    """Fetch a source and yield its documents under the column ``text``.
+    """Fetch a source and yield its documents under the column ``text``; of a hub data set with their ``split``.
 
     Raises:
         AssetError: it cannot be fetched.
@@ -110,14 +118,16 @@ def documents(one: CorpusSource, *, licence: str) -> Iterator[Record | Rejected]
         if isinstance(record, Record) and isinstance(text := record.values["text"], str):
             for pattern, by in patterns:
                 text = pattern.sub(by, text)
-            yield Record(record.file, record.line, {"text": text})
+            yield Record(record.file, record.line, {**record.values, "text": text})
         else:
             yield record
 
 
 def _read(one: CorpusSource, *, licence: str) -> Iterator[Record | Rejected]:
     if one.source.format == "hub":
-        yield from _joined(one, read(one.source, [*one.text, *one.group]))
+        name = one.source.uri.removeprefix("hf://").removeprefix("file://")
+        rows = read_hub(name, one.source, [*one.text, *one.group], streaming=one.streaming)
+        yield from _joined(one, rows)
         return
     path = assets.resolve(as_uri(one.source.uri), licence=licence)
     for file in _files(path) if path.is_dir() else [path]:
@@ -174,4 +184,5 @@ def _document(rows: Sequence[Record], one: CorpusSource) -> Record:
     cells = [[row.values.get(name) for name in one.text] for row in rows]
     odd = [cell for row in cells for cell in row if cell is not None and not isinstance(cell, str)]
     text = odd[0] if odd else "\n".join("\n\n".join(cell for cell in row if cell) for row in cells)
-    return Record(rows[0].file, rows[0].line, {"text": text})
+    split = {"split": SPLIT_NAMES[rows[0].values["split"]]} if one.source.format == "hub" else {}
+    return Record(rows[0].file, rows[0].line, {"text": text, **split})

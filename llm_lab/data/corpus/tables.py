@@ -14,6 +14,7 @@ from llm_lab.data.table import Batch, IntArray, Table
 from llm_lab.errors import DataError
 
 NONE = -100
+PART = 1 << 20  # tokens looked at together
 
 
 class Spans(NamedTuple):
@@ -40,8 +41,8 @@ class StreamTable(Table):
     def __init__(
         self, *, stream: Stream, length: int, pad_id: int, special: Sequence[int], next_token: bool
     ) -> None:
-        self.stream, self.length, self.pad_id = stream, length, pad_id
-        self.special, self.next_token = np.array(special, np.int32), next_token
+        self.stream, self.length, self.pad_id, self.next_token = stream, length, pad_id, next_token
+        self.untold = stream.documents[1:] - 1 if next_token else _places(stream, special)
 
     @abstractmethod
     def spans(self, rows: IntArray, epoch: int) -> Spans:
@@ -51,13 +52,17 @@ class StreamTable(Table):
         """Tokens of each row, [N] to [N]."""
         return self.spans(rows, 0).length
 
-    def weights(self, rows: IntArray, epoch: int = 0) -> IntArray:
-        """Tokens of each row that can be predicted, [N] to [N]."""
-        batch = self.batch(rows, epoch)
-        if self.next_token:
-            return (batch["labels"] != NONE).sum(1).numpy()
-        real = batch.get("attention_mask", torch.ones_like(batch["input_ids"])).numpy() == 1
-        return (real & ~np.isin(batch["input_ids"].numpy(), self.special)).sum(1)
+    def weights(self, rows: IntArray, epoch: int) -> IntArray:
+        """Tokens of each row that can be predicted, [N] to [N]: none is looked at, only where documents end."""
+        start, length, low, high, _ = self.spans(rows, epoch)
+        end = start + length
+        beyond = np.maximum(end - high, 0)  # of a row that goes round
+        return length - self._untold(start, end - beyond) - self._untold(low, low + beyond)
+
+    def _untold(self, start: IntArray, end: IntArray) -> IntArray:
+        """Places from ``start`` to ``end`` that are no targets."""
+        found: IntArray = np.searchsorted(self.untold, end) - np.searchsorted(self.untold, start)
+        return found
 
     def batch(self, rows: IntArray, epoch: int) -> Batch:
         """Tokens with their place in their document, int64 [B, T] each.
@@ -99,6 +104,15 @@ class StreamTable(Table):
         if segments.max() > 1:
             batch["segments"] = segments
         return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+
+def _places(stream: Stream, tokens: Sequence[int]) -> IntArray:
+    """Where one of some tokens stands in the stream."""
+    wanted = np.array(tokens, np.int32)
+    parts = range(0, len(stream), PART)
+    return np.concatenate(
+        [low + np.flatnonzero(np.isin(stream.tokens[low : low + PART], wanted)) for low in parts]
+    )
 
 
 class BlockTable(StreamTable):
@@ -158,7 +172,8 @@ class BlockTable(StreamTable):
             start = low + place * self.length
             return Spans(start, np.minimum(self.length, high - start), low, high, False)
         turn, block = np.divmod(epoch * self.taken[source] + place, self.blocks[source])
-        shift = np.array([self._shift(int(s), int(t)) for s, t in zip(source, turn, strict=True)], np.int64)
+        passes, which = np.unique(np.stack([source, turn]), axis=1, return_inverse=True)
+        shift = np.array([self._shift(*one) for one in passes.T.tolist()], np.int64)[which.reshape(-1)]
         start = low + (shift + block * self.length) % (high - low)
         return Spans(start, np.full(len(rows), self.length), low, high, True)
 
