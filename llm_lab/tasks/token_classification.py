@@ -75,33 +75,34 @@ class TokenClassification(Task):
         return {name: value for name, value in super().inputs(batch).items() if name != "words"}
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits [N, C] of the words of all sentences."""
+        """Logits [W, T, C] of all windows."""
         logits: Tensor = self.network()(**self.inputs(batch)).logits
-        return logits.float()[batch["labels"] != IGNORED]
+        return logits.float()
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """One loss per word [N]; of a CRF the sentence's, in equal parts."""
-        tags = tags_of(batch)
+        """One loss per word [N] from logits [W, T, C]; of a CRF the sentence's, in equal parts."""
+        logits, tags = outputs[told(batch)], batch["labels"][told(batch)]
         if not self.crf or not len(tags):
-            return F.cross_entropy(outputs, tags, reduction="none")
-        emissions, mask = sentences(outputs, batch["words"])
+            return F.cross_entropy(logits, tags, reduction="none")
+        emissions, mask = sentences(logits, batch["words"])
         nats = self.chain(emissions, sentences(tags, batch["words"])[0], mask)
         return (nats / batch["words"]).repeat_interleave(batch["words"])
 
-    def decode(self, outputs: Tensor, words: Tensor) -> Tensor:
-        """The tag [N] of each word, from logits [N, C] and words [B] per sentence."""
+    def decode(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """The tag [N] of each word, from logits [W, T, C]."""
+        logits = outputs[told(batch)]
         if not self.crf:
-            return outputs.argmax(dim=-1)
-        emissions, mask = sentences(outputs, words)
+            return logits.argmax(dim=-1)
+        emissions, mask = sentences(logits, batch["words"])
         return self.chain.decode(emissions, mask)[mask]
 
     def validation_step(self, batch: Batch) -> None:
         """Score a batch."""
-        outputs, tags = self(batch), tags_of(batch)
+        outputs, tags = self(batch), batch["labels"][told(batch)]
         if not len(tags):
             return
         self.mean_loss.update(self.losses(outputs, batch).mean(), weight=len(tags))
-        self.metrics.update(**measured(self.decode(outputs, batch["words"]), tags, batch["words"], self.spec))
+        self.metrics.update(**measured(self.decode(outputs, batch), tags, batch["words"], self.spec))
 
     def test_step(self, batch: Batch) -> None:
         """Score a batch."""
@@ -109,11 +110,8 @@ class TokenClassification(Task):
 
     def predict_step(self, batch: Batch) -> dict[str, Tensor]:
         """Row numbers [B], words [B] and their tags [N]."""
-        return {
-            "index": batch["index"],
-            "words": batch["words"],
-            "tags": self.decode(self(batch), batch["words"]),
-        }
+        tags = self.decode(self(batch), batch)
+        return {"index": batch["index"], "words": batch["words"], "tags": tags}
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/loss``, the mean per word, and the metrics."""
@@ -130,18 +128,18 @@ class TokenClassification(Task):
         self.log_dict({f"{split}/{name}": value for name, value in values.items()}, prog_bar=split == "val")
 
 
-def tags_of(batch: Batch) -> Tensor:
-    """The tags [N] of the words of all sentences."""
-    return batch["labels"][batch["labels"] != IGNORED]
+def told(batch: Batch) -> Tensor:
+    """Where [W, T] the words of all sentences are told, in their order."""
+    return batch["labels"] != IGNORED
 
 
 def measured(predicted: Tensor, labels: Tensor, words: Tensor, spec: DataSpec) -> dict[str, Any]:
     """What the metrics may ask for, of tags [N] of sentences of so many words [B]."""
     lengths = words.tolist()
-    told, true = (
+    found, true = (
         set(spans([spec.labels[tag] for tag in tags.tolist()], lengths)) for tags in (predicted, labels)
     )
-    return {"told": told, "true": true, "predicted": predicted, "labels": labels}
+    return {"told": found, "true": true, "predicted": predicted, "labels": labels}
 
 
 def _with_chain(model: Mapping[str, Any], spec: DataSpec) -> dict[str, Any]:
