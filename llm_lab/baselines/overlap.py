@@ -1,4 +1,4 @@
-"""The span beside the words of the question: what a reader has to beat that has learned nothing."""
+"""Answers by shared words: what a reader has to beat that has learned nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torchmetrics import Metric, MetricCollection
 
 from llm_lab.baselines.baseline import Baseline, Row, Source
+from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec, Split
 from llm_lab.tasks.squad_metrics import answer_metrics
 
@@ -65,3 +67,19 @@ class Overlap(Baseline):
 def _median_length(rows: Iterable[Row]) -> int:
     lengths = [len(WORD.findall(row["answers"][0])) for row in rows if row["answers"]]
     return max(1, int(np.median(lengths))) if lengths else 1
+
+
+class ChoiceOverlap(Baseline):
+    """The choice that shares most of its words with the text; the first of those that do so equally."""
+
+    def evaluate(
+        self, data: Source, *, spec: DataSpec, metrics: Mapping[str, Any], split: Split
+    ) -> dict[str, float]:
+        """The values of the task's metrics."""
+        collection = MetricCollection(build_all(metrics, expected=Metric, key="task.metrics"))
+        for row in data.rows(split):
+            asked = set(WORD.findall(row["text"].lower()))
+            words = [set(WORD.findall(choice.lower())) for choice in row["choices"]]
+            shares = [len(some & asked) / max(1, len(some)) for some in words]
+            collection.update(torch.tensor([shares]), torch.tensor([row["label"]]))
+        return {name: float(value) for name, value in collection.compute().items()}
