@@ -70,10 +70,10 @@ class Contrastive(Task):
         self.pooling, self.normalize = pooling, normalize
         self.scale, self.symmetric, self.chunk = scale, symmetric, chunk
         self.split = Embeddings()
-        built = build_all(metrics, expected=Metric, key="task.metrics")
         self.metrics = MetricCollection(
-            built, compute_groups=False
-        )  # equal counts once are not equal for ever
+            {**build_all(metrics, expected=Metric, key="task.metrics")},
+            compute_groups=False,  # two metrics that agree once would be taken for one
+        )
 
     def configure_model(self) -> None:
         """As `Task.configure_model`; the pooler that some encoders bring along is kept, but gets no gradient."""
