@@ -23,7 +23,7 @@ class Partial(Wrapper):
         lr: learning rate that suits the method; nothing reads it but ``optimizer.lr: ${peft.lr}``.
 
     Raises:
-        ConfigError: an expression is broken, or finds no parameter of the model.
+        ConfigError: an expression is broken or finds no parameter of the model, or nothing would train.
     """
 
     writes_weights = False
@@ -49,4 +49,8 @@ class Partial(Wrapper):
             module,
             lambda name, one: id(one) in head or any(pattern.search(name) for pattern in self.patterns),
         )
+        if not any(one.requires_grad for one in module.parameters()):
+            raise ConfigError(
+                f"peft: {type(module).__name__} has no head of its own that could train; take peft=lora"
+            )
         return module

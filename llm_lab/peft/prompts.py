@@ -15,10 +15,14 @@ from peft import (
     TaskType,
 )
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from llm_lab.errors import ConfigError
 from llm_lab.models.wrapper import Wrapper
 from llm_lab.peft.head import head_of
+
+ROWS_AND_TOKENS = 2
+SPAN = ("start_logits", "end_logits")  # [B, T], while logits [B, C] of classes may look alike
 
 
 class Prompts(Wrapper):
@@ -71,6 +75,8 @@ def fit(config: Any, model: nn.Module) -> None:
 def refuse(model: nn.Module, *, prefix: bool) -> None:
     """Stop before the training where the library would fail in it, or give other outputs than it should."""
     name, config = type(model).__name__, cast("Any", getattr(model, "base_model", model)).config
+    if not isinstance(model, PreTrainedModel):
+        raise ConfigError(f"peft: a {name} is no single model of transformers; take peft=lora or adapter")
     if getattr(config, "is_encoder_decoder", False):
         raise ConfigError(f"peft: {name} has an encoder and a decoder; take peft=lora, ia3 or adapter")
     if prefix and config.model_type == "modernbert":
@@ -80,23 +86,32 @@ def refuse(model: nn.Module, *, prefix: bool) -> None:
         raise ConfigError(
             f"peft: {name} finds its last token by the ids, which a prompt of vectors has not; take peft=prefix"
         )
+    if not prefix and name.endswith(("ForMaskedLM", "ForPreTraining")):
+        raise ConfigError(
+            f"peft: {name} is asked at the places of tokens, which a prompt moves; take peft=prefix"
+        )
     if name.endswith("MultipleChoice"):
         raise ConfigError(f"peft: {name} reads several texts a row; take peft=lora, ia3 or adapter")
 
 
 def watch(wrapped: nn.Module) -> nn.Module:
-    """Cut the vectors' own outputs off, and refuse to compute keys and values of a prefix twice."""
+    """Cut the vectors' own outputs off, and refuse what would fail in the library."""
     for name, tokens in cast(
         "Any", wrapped
     ).prompt_tokens.items():  # a copy without weights knows buffers only
         wrapped.register_buffer(f"prompt_tokens_{name}", tokens, persistent=False)
-    wrapped.register_forward_pre_hook(_check)
+    wrapped.register_forward_pre_hook(_check, with_kwargs=True)
     wrapped.register_forward_hook(_cut, with_kwargs=True)
     return wrapped
 
 
-def _check(wrapped: Any, _: Any) -> None:
-    config = wrapped.active_peft_config
+def _check(wrapped: Any, _: Any, inputs: dict[str, Any]) -> None:
+    config, mask = wrapped.active_peft_config, inputs.get("attention_mask")
+    if mask is not None and not (isinstance(mask, Tensor) and mask.ndim == ROWS_AND_TOKENS):
+        raise ConfigError(
+            "data.layout: vectors in front of a row would belong to the first of its documents alone; take "
+            "data.layout=documents, or peft=lora"
+        )
     if isinstance(config, PrefixTuningConfig) and wrapped.training and wrapped.is_gradient_checkpointing:
         raise ConfigError(
             "strategy.activation_checkpointing: a prefix (peft=prefix) cannot be computed twice"
@@ -104,10 +119,14 @@ def _check(wrapped: Any, _: Any) -> None:
 
 
 def _cut(wrapped: Any, _: Any, inputs: dict[str, Any], outputs: Any) -> Any:
-    """Outputs per token belong to tokens: [B, P + T, ...] becomes [B, T, ...]."""
-    length, extra = inputs["input_ids"].shape[1], wrapped.active_peft_config.num_virtual_tokens
+    """Outputs per token belong to tokens: [B, P + T, ...] becomes [B, T, ...]. A prefix adds keys, not tokens."""
+    config = wrapped.active_peft_config
+    if isinstance(config, PrefixTuningConfig):
+        return outputs
+    length, extra = inputs["input_ids"].shape[1], config.num_virtual_tokens
     for name, value in list(outputs.items()):
-        if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == length + extra:
+        per_token = isinstance(value, Tensor) and (value.ndim > ROWS_AND_TOKENS or name in SPAN)
+        if per_token and value.shape[1] == length + extra:
             outputs[name] = value[:, extra:]
     return outputs
 

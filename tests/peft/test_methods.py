@@ -169,6 +169,15 @@ def test_wrong_words_are_told():
     assert ia3(target_modules=["query"])(model_of("bert"))
 
 
+@pytest.mark.parametrize("name", ["prefix", "prompt"])
+def test_as_many_labels_as_tokens(name):
+    torch.manual_seed(0)
+    tokens = batch()["input_ids"].shape[1] + 20
+    config = AutoConfig.for_model("bert", **SIZES["bert"], **(COMMON | {"num_labels": tokens}))
+    model = method(name)(AutoModelForSequenceClassification.from_config(config))
+    assert logits(model).shape == (4, tokens)
+
+
 def test_a_prefix_and_checkpointed_activations_do_not_go_together():
     model = method("prefix")(model_of("bert")).train()
     model.get_base_model().gradient_checkpointing_enable({"use_reentrant": False})
