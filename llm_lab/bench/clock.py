@@ -18,13 +18,13 @@ class Clock(Callback):
         seconds: from the start to the last step.
         steps: optimizer steps seen.
         peak_rss: peak resident memory of the process at the last step, in bytes.
-        curve: seconds and ``val/loss`` of every validation.
+        curve: seconds of training, without the validations, and ``val/loss`` at each of these.
     """
 
     def __init__(self) -> None:
         self.seconds, self.steps, self.peak_rss = 0.0, 0, 0
         self.curve: list[tuple[float, float]] = []
-        self._start = self._warm = 0.0
+        self._start = self._warm = self._paused = self._off = 0.0
 
     def start(self) -> None:
         """Note that the first batch is about to be fetched; a second call changes nothing."""
@@ -35,6 +35,15 @@ class Clock(Callback):
         self.seconds, self.steps = time.perf_counter() - self._start, steps
         if steps == WARM_UP:
             self._warm = self.seconds
+
+    def pause(self) -> None:
+        """Note that a validation begins, which the curve does not count."""
+        self._paused = time.perf_counter()
+
+    def go_on(self, loss: float) -> None:
+        """Note that the validation has ended, and its loss."""
+        self.curve.append((self._paused - self._start - self._off, loss))
+        self._off += time.perf_counter() - self._paused
 
     def figures(self) -> dict[str, float]:
         """Return what was measured."""
@@ -55,8 +64,10 @@ class Clock(Callback):
         """Stop, perhaps for good."""
         self.stop(trainer.global_step)
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the time of the curve."""
+        self.pause()
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note a point of the curve."""
-        loss = trainer.callback_metrics.get("val/loss")
-        if loss is not None:
-            self.curve.append((time.perf_counter() - self._start, float(loss)))
+        self.go_on(float(trainer.callback_metrics["val/loss"]))

@@ -1,13 +1,15 @@
 """Shakespeare by characters: our recipe for nanoGPT's model on a processor beside nanoGPT's own, to 1.88 nats.
 
-Both take turns, each in a process of its own. Loss is over the whole validation split. nanoGPT's clock stands still
-while that is measured, ours does not.
+Both take turns, each in a process of its own. What is compared are the seconds of training up to the first validation
+over the whole split, the last tenth of the text, that ends at or below 1.88. Validations are not counted for either;
+nanoGPT's recipe is asked every 100 of its 2,000 steps.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -27,7 +29,15 @@ QUIET = (
     "callbacks.early_stopping=null",
 )
 WORDS = ("+experiment=shakespeare_char", *QUIET)
-COLUMNS = ("", "seed", "seconds of the fit", "whole command", "val/loss", "curve: seconds loss")
+COLUMNS = (
+    "",
+    "seed",
+    f"seconds to {WANTED}",
+    "all training",
+    "whole command",
+    "val/loss",
+    "end of the curve: seconds loss",
+)
 
 
 def main(words: Sequence[str] = ()) -> None:
@@ -40,8 +50,8 @@ def main(words: Sequence[str] = ()) -> None:
     rows = [row(name, one) for name, several in rounds.items() for one in several]
     show(f"nanoGPT's model for a processor, to {WANTED} nats", COLUMNS, rows)
     if len(rounds) == len(MODULES):
-        times = [[one["seconds"] for one in several] for several in rounds.values()]
-        print(f"time of ours / nanoGPT's: {ratio(*times):.2f}")
+        times = [[reached(one) for one in several] for several in rounds.values()]
+        print(f"seconds of ours / nanoGPT's to {WANTED}: {ratio(*times):.2f}")
     print(f"figures: {save('shakespeare', {'rounds': rounds}, options.json)}")
 
 
@@ -66,8 +76,14 @@ def contestant(name: str, words: Sequence[str]) -> dict[str, Any]:
         return figures | {"command": time.perf_counter() - begin}
 
 
+def reached(one: dict[str, Any]) -> float:
+    """Seconds of training up to the first loss that is low enough; infinite without one."""
+    return min((seconds for seconds, loss in one["curve"] if loss <= WANTED), default=math.inf)
+
+
 def row(name: str, one: dict[str, Any]) -> list[str]:
     """Make a line of the table."""
-    curve = ", ".join(f"{seconds:.0f} {loss:.3f}" for seconds, loss in one["curve"])
+    curve = ", ".join(f"{seconds:.0f} {loss:.3f}" for seconds, loss in one["curve"][-4:])
     seconds, loss = one["curve"][-1]
-    return [name, str(one["seed"]), f"{seconds:.1f}", f"{one['command']:.1f}", f"{loss:.4f}", curve]
+    times = [f"{one_time:.1f}" for one_time in (reached(one), seconds, one["command"])]
+    return [name, str(one["seed"]), *times, f"{loss:.4f}", curve]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from llm_lab.bench import language, nanogpt, pretrained, shakespeare
+from llm_lab.bench.clock import Clock
 
 
 def test_nanogpt_is_of_the_published_size() -> None:
@@ -18,13 +19,24 @@ def test_nanogpt_is_of_the_published_size() -> None:
     assert nanogpt.rate(2000) == pytest.approx(1e-4)
 
 
-def test_nanogpt_learns_and_its_curve_ends_it() -> None:
+def test_nanogpt_learns_and_its_curve_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nanogpt, "EVERY", 15)
     streams = dict.fromkeys(("train", "val"), torch.arange(5).repeat(60))
     figures = nanogpt.train(streams, 5, seed=1, steps=30)
-    assert [len(point) for point in figures["curve"]] == [2, 2]
-    assert figures["curve"][0][1] > math.log(5)
-    assert figures["loss"] == figures["curve"][-1][1] < 1.0
-    assert 0 < figures["curve"][0][0] < figures["seconds"]
+    (half, loss), (end, last) = figures["curve"]
+    assert last < loss < math.log(5)
+    assert 0 < half < end < figures["seconds"]
+
+
+def test_the_curve_does_not_count_validations(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([10.0, 12.0, 15.0, 16.0, 20.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    clock = Clock()
+    clock.start()
+    for loss in (2.0, 1.8):
+        clock.pause()
+        clock.go_on(loss)
+    assert clock.curve == [(2.0, 2.0), (3.0, 1.8)]
 
 
 def test_the_tables_take_ratios_within_rounds() -> None:
@@ -33,7 +45,9 @@ def test_the_tables_take_ratios_within_rounds() -> None:
         for name, speeds in (("ours", (300.0, 30.0)), ("Trainer", (200.0, 20.0)))
     }
     assert language.row("Trainer", rounds) == ["Trainer", "110", "50%", "1.50"]
-    one = {"seed": 1, "command": 20.0, "curve": [(5.0, 2.0), (12.0, 1.8)]}
-    assert shakespeare.row("ours", one) == ["ours", "1", "12.0", "20.0", "1.8000", "5 2.000, 12 1.800"]
+    one = {"seed": 1, "command": 20.0, "curve": [(5.0, 2.0), (9.0, 1.88), (12.0, 1.8)]}
+    curve = "5 2.000, 9 1.880, 12 1.800"
+    assert shakespeare.row("ours", one) == ["ours", "1", "9.0", "12.0", "20.0", "1.8000", curve]
+    assert shakespeare.reached(one | {"curve": one["curve"][:1]}) == math.inf
     several = [{"accuracy": 0.8, "seconds": 5.0}, {"accuracy": 0.7, "seconds": 7.0}]
     assert pretrained.row("ours", several) == ["ours", "0.7500", "0.800 0.700", "6"]
