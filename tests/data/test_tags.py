@@ -24,7 +24,9 @@ KINDS = ("LOC", "PER", "creative-work")
 @st.composite
 def sentences(draw: st.DrawFn):
     """Lengths of runs of words, each an entity or none."""
-    runs = draw(st.lists(st.tuples(st.integers(1, 4), st.sampled_from([None, *KINDS])), min_size=1, max_size=8))
+    runs = draw(
+        st.lists(st.tuples(st.integers(1, 4), st.sampled_from([None, *KINDS])), min_size=1, max_size=8)
+    )
     found, place = [], 0
     for length, kind in runs:
         if kind:
@@ -45,7 +47,9 @@ def iob1(found, length):
 @given(sentences())
 def test_every_scheme_keeps_the_entities_and_its_own_rules(sentence):
     found, length = sentence
-    written = {scheme: encode(found, length, scheme) for scheme in ("BIO", "BIOES")} | {"IOB1": iob1(found, length)}
+    written = {scheme: encode(found, length, scheme) for scheme in ("BIO", "BIOES")} | {
+        "IOB1": iob1(found, length)
+    }
     for scheme, tags in written.items():
         assert entities(tags) == found
         assert fault(tags, scheme) is None

@@ -72,7 +72,9 @@ def test_tables_of_sentences_say_the_same(tagged):
     names = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
     expected = rows(tagged({"train": GOOD}))
     named = "".join(json.dumps({"words": w, "ner": t}) + "\n" for w, t in expected)
-    numbered = "".join(json.dumps({"words": w, "ner": [names.index(x) for x in t]}) + "\n" for w, t in expected)
+    numbered = "".join(
+        json.dumps({"words": w, "ner": [names.index(x) for x in t]}) + "\n" for w, t in expected
+    )
     columns = {"tokens": "words", "tags": "ner"}
     assert rows(tagged({"train": named}, ".jsonl", columns=columns)) == expected
     assert rows(tagged({"train": numbered}, ".jsonl", columns=columns, names=names)) == expected
@@ -141,7 +143,8 @@ def test_long_sentences_are_cut_into_windows_and_stay_one_row(tagged):
 
 
 @pytest.mark.parametrize(
-    "options", [{"stride": 40, "max_length": 32}, {"columns": {"tokens": "word", "tags": "tag"}}, {"limit": 0}]
+    "options",
+    [{"stride": 40, "max_length": 32}, {"columns": {"tokens": "word", "tags": "tag"}}, {"limit": 0}],
 )
 def test_a_configuration_that_does_not_fit_is_refused(tagged, options):
     with pytest.raises(ConfigError):
