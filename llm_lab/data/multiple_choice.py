@@ -25,6 +25,7 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import KEYS, folded, key_of
 from llm_lab.data.table import Batch, IntArray
 from llm_lab.data.text_files import check_text
+from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError, DataError
 
@@ -141,6 +142,7 @@ class MultipleChoiceData(DataModule):
                 "rows": total,
                 "rejected": rejects.summary(),
                 "choices": dict(Counter(len(row.choices) for rows in splits.values() for row in rows)),
+                "tokenizer": tokenizer_report(tokenizer, texts),
                 "pad_id": tokenizer.pad_token_id or 0,
             },
         )

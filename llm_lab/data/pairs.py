@@ -16,6 +16,7 @@ from llm_lab.data.progress import progress
 from llm_lab.data.readers import as_uri
 from llm_lab.data.source import Source, parse_sources
 from llm_lab.data.spec import DataSpec
+from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError, DataError
 
@@ -142,7 +143,8 @@ class PairData(DataModule):
                     cut[split] += sum(length >= self.max_length for length in lengths)
                     longest = max(longest, *lengths)
         pad_id = tokenizer.pad_token_id or 0
-        return {"tokens": tokens, "at_max_length": cut, "pad_id": pad_id}, longest
+        report = tokenizer_report(tokenizer, (row.anchor for part in rows.values() for row in part))
+        return {"tokenizer": report, "tokens": tokens, "at_max_length": cut, "pad_id": pad_id}, longest
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> PairTable:
         """Tokens of anchors and candidates of a split."""

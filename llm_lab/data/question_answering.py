@@ -26,6 +26,7 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.data.squad import Question, parse_columns, read_questions
 from llm_lab.data.staging import KEYS, folded, key_of
 from llm_lab.data.table import Batch, IntArray
+from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError, DataError
 
@@ -145,6 +146,7 @@ class QuestionAnsweringData(DataModule):
                 "rejected": rejects.summary(),
                 **counts,
                 "windows": dict(cut),
+                "tokenizer": tokenizer_report(tokenizer, _texts(next(filter(None, splits.values())))),
                 "pad_id": tokenizer.pad_token_id or 0,
             },
         )

@@ -157,6 +157,7 @@ class TextClassificationData(DataModule):
                 "sources": [source.uri for source in self.sources],
                 **read,
                 **settled,
+                "tokenizer": tokens.report,
                 "tokens": tokens.tokens,
                 "at_max_length": tokens.cut,
                 "pad_id": tokens.pad_id,

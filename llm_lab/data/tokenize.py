@@ -15,6 +15,7 @@ from llm_lab.data.progress import progress
 from llm_lab.data.source import SPLITS
 from llm_lab.data.staging import KEPT, Staging
 from llm_lab.data.targets import Targets
+from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.transforms import apply
 from llm_lab.errors import DataError
 
@@ -28,10 +29,11 @@ Texts = tuple[str, str | None, Any]  # text, pair, target
 
 @dataclass(kw_only=True)
 class TokenCounts:
-    """Rows, tokens and full-length rows per split, and the longest row of all."""
+    """Rows, tokens and full-length rows per split, the longest row of all, and the tokenizer in figures."""
 
     pad_id: int
     sizes: dict[str, int]
+    report: dict[str, Any]
     tokens: dict[str, int] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
     longest: int = 0
@@ -56,7 +58,9 @@ def tokenize(data: TextClassificationData, staging: Staging, folder: Path, targe
     sizes: dict[str, int] = {split: kept[split] for split in SPLITS if kept.get(split)}
     data.tokenizer.save(folder / TOKENIZER, lambda: _training_texts(data, staging, targets))
     tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, trust_remote_code=False)
-    counts = TokenCounts(sizes=sizes, pad_id=tokenizer.pad_token_id or 0)
+    first = _rows(data, staging, next(iter(sizes), "train"), targets)
+    report = tokenizer_report(tokenizer, (text for text, *_ in first))
+    counts = TokenCounts(sizes=sizes, pad_id=tokenizer.pad_token_id or 0, report=report)
     for split, size in sizes.items():
         rows = progress(_rows(data, staging, split, targets), f"tokenizing {split}", size)
         paired = data.columns.pair is not None

@@ -79,9 +79,12 @@ def flat_metrics(
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` holds: plain numbers and texts; NaN and infinities become null.
 
-    The accuracy of single labels gets ``_low`` and ``_high``: its 95 % bootstrap interval over the test rows.
+    The tokenizer's figures become ``data/fertility`` and ``data/unknown_rate``. The accuracy of single labels gets
+    ``_low`` and ``_high``: its 95 % bootstrap interval over the test rows.
     """
-    flat = {**metrics}
+    tokenizer = spec.summary.get("tokenizer") or {}
+    names = {"fertility": "data/fertility", "unknown": "data/unknown_rate"}
+    flat = {**metrics, **{told: tokenizer[name] for name, told in names.items() if name in tokenizer}}
     if (
         predictions
         and spec.problem == "single_label"

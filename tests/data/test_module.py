@@ -51,6 +51,7 @@ def test_long_texts_are_cut_and_counted(make: Make) -> None:
     assert data.spec.max_length == 20
     cut = sum(len(text.replace(" ", "")) + 2 >= 20 for text, _ in ROWS)
     assert data.spec.summary["at_max_length"] == {"train": cut}
+    assert data.spec.summary["tokenizer"]["fertility"] > 0
 
 
 def test_padding_is_told(make: Make) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,18 @@ def test_verdict_knows_the_better_direction(key: str, value: float | None, words
     found = headline.verdict({"metric": key, "value": 0.8, "tolerance": 0.05}, {key: value})
     assert found is not None
     assert words in found["text"]
+
+
+def test_the_tokenizer_is_told_of(tmp_path: Path, result: Result) -> None:
+    arguments = result()
+    spec = arguments["spec"]
+    figures = {"vocabulary": 8192, "fertility": 1.25, "unit": "word", "unknown": 0.01}
+    arguments["spec"] = replace(spec, summary={**spec.summary, "tokenizer": figures})
+    files = write_report(tmp_path, **arguments)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["data/fertility"], metrics["data/unknown_rate"]) == (1.25, 0.01)
+    for page in ("report.md", "report.html"):
+        assert "vocabulary 8,192, fertility 1.25" in files[page].read_text(encoding="utf-8")
 
 
 def test_metrics_are_flat_strict_json(tmp_path: Path, result: Result) -> None:
