@@ -39,8 +39,8 @@ def _run(directory: Path) -> dict[str, Any]:
     """Compose the running job's words with their origins, and train what they say."""
     context = HydraConfig.get()
     hush(log_file=True)
-    if debug := context.runtime.choices.get("debug"):
-        os.environ["LLM_LAB_DEBUG"] = debug  # for the runs that a `run://experiment/...` of this one starts
+    # For the runs that a `run://experiment/...` of this one starts.
+    os.environ["LLM_LAB_DEBUG"] = context.runtime.choices.get("debug") or ""
     words = list(context.overrides.task)
     every = [*context.overrides.hydra, *words]
     config = (recall(words) or check(compose(every, config_name=context.job.config_name))).config

@@ -12,6 +12,7 @@ from llm_lab.errors import RunError
 from llm_lab.modes.launch import launch
 
 RUN, THERE, RESUMED = "run", "there already", "resumed"
+MANY = ("--multirun", "-m")
 
 
 def trained(wanted: str, overrides: Sequence[str], *, words: Words, asker: str) -> tuple[Path, str]:
@@ -30,7 +31,9 @@ def trained(wanted: str, overrides: Sequence[str], *, words: Words, asker: str) 
         if run := finished(wanted):
             return run, THERE
         place = going_on(wanted)
-        launch(dataclasses.replace(words, verb="train", overrides=(*overrides, *place), multirun=False))
+        flags = tuple(flag for flag in words.hydra_flags if flag not in MANY)
+        alone = dataclasses.replace(words, verb="train", hydra_flags=flags, multirun=False)
+        launch(dataclasses.replace(alone, overrides=(*overrides, *place)))
         run = finished(wanted)
     if run is None:
         raise RunError(f"{asker}: its training ended, but no finished run in ./runs has the hash {wanted}")

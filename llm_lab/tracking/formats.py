@@ -9,7 +9,7 @@ from typing import Any
 
 NAMES = {
     "accuracy": "Accuracy",
-    "f1": "Macro-F1",
+    "f1": "F1",
     "matthews": "Matthews",
     "ece": "Calibration error",
     "exact": "Exact match",
@@ -28,7 +28,7 @@ MISSING = "–"
 
 
 def metric_name(key: str) -> str:
-    """``test/f1`` -> ``Macro-F1``."""
+    """``test/f1`` -> ``F1``."""
     name = key.rpartition("/")[2]
     return NAMES.get(name, name.replace("_", " ").capitalize())
 

@@ -18,10 +18,9 @@ def headline(metrics: Mapping[str, Any], baselines: Mapping[str, float]) -> list
     names = [key.partition("/")[2] for key in metrics if key.startswith(f"{split}/")]
     names = [name for name in names if not name.endswith(NOT_SHOWN)]
     names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
-    accurate = any(name in FIRST for name in names)  # then nobody asks for the loss
-    return [
-        _figure(f"{split}/{name}", metrics, baselines) for name in names if not (accurate and name == "loss")
-    ]
+    if any(name in FIRST for name in names) and "perplexity" not in names:  # then nobody asks for the loss
+        names = [name for name in names if name != "loss"]
+    return [_figure(f"{split}/{name}", metrics, baselines) for name in names]
 
 
 def _figure(key: str, metrics: Mapping[str, Any], baselines: Mapping[str, float]) -> dict[str, Any]:

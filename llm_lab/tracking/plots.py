@@ -215,6 +215,6 @@ def _name(text: str) -> str:
 
 
 def metric_label(text: str) -> str:
-    """``val/f1`` -> ``Macro-F1``, with the split where it is not clear; class names stay as they are."""
+    """``val/f1`` -> ``F1``, with the split where it is not clear; class names stay as they are."""
     split, slash, _ = text.partition("/")
     return f"{metric_name(text)} ({split})" if slash and split in {"train", "val", "test"} else text
