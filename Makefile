@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-cluster bench clean
+.PHONY: help setup run check test test-cluster bench results clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -37,6 +37,9 @@ test-cluster: $(VENV)/.dev ## a real Slurm, Ray, two network namespaces; as root
 
 bench: $(VENV)/.dev ## the benchmarks, side by side with their peers; BENCH=name for one table
 	@$(BIN)/python -m llm_lab.bench $(BENCH)
+
+results: $(VENV)/.dev ## measure what has no figure yet, and write docs/results.md
+	@$(BIN)/python -m llm_lab results
 
 clean: ## remove the environment and what tools left behind; runs stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

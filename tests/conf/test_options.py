@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, Result
 
-GROUPS = ("optimizer", "scheduler", "logger", "baseline", "mode", "trainer")
+GROUPS = ("optimizer", "scheduler", "logger", "mode", "trainer")
 CHOICES = [
     f"{group}={path.stem}" for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))
 ]
@@ -20,6 +20,9 @@ CHOICES += [
     "callbacks=[default,ema]",
     "callbacks=[default,swa]",
     "logger=[csv,tensorboard]",
+    "baseline=text_classification",
+    "baseline=text_classification_zh",
+    "task/regularizers=[r_drop,fgm,smart]",
 ]
 NO_REPORT = ("mode.report=false", "mode.baseline=false", "paths.runs=runs")
 
@@ -40,6 +43,16 @@ def test_every_strategy_is_trained_over_ranks() -> None:
     assert {name for name in names if not re.search(rf'strategy={name}["\\s]', tests)} == set()
 
 
+@pytest.mark.parametrize("group", ["baseline", "task"])
+def test_every_kind_of_problem_is_some_experiments(group: str) -> None:
+    """What does not suit the toy trains for two steps as an experiment, see `test_experiments`, or in its own tests."""
+    texts = "".join(path.read_text() for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    names = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
+    unseen = {name for name in names if f"override /{group}: {name}\n" not in texts}
+    assert {name for name in unseen if f"{group}={name}" not in tests and f'"{name}"' not in tests} == set()
+
+
 def test_no_group_is_forgotten() -> None:
     elsewhere = {
         "strategy",
@@ -54,5 +67,6 @@ def test_no_group_is_forgotten() -> None:
         "paths",
         "pipeline",
         "peft",
+        "baseline",
     }
     assert {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} <= elsewhere | set(GROUPS)
