@@ -22,8 +22,8 @@ import yaml
 from optuna.trial import Trial, TrialState
 
 from llm_lab.bench.report import save, show
-from llm_lab.callbacks.pruning import PARTS
 from llm_lab.config.search_path import conf_root
+from llm_lab.sweeps.options import PARTS
 from llm_lab.sweeps.samplers import pruner_of
 
 CURVES = Path(__file__).parent / "data" / "asha_sst2.json"

@@ -51,7 +51,9 @@ def chain(toy: Path) -> Path:
 def states(out: str) -> list[str]:
     """What the table says became of each step."""
     last = out.rpartition("┡")[2]  # each step that trains prints a table of its own before
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in last.splitlines() if "│" in line]
+    rows = [
+        [cell.strip() for cell in line.strip("│").split("│")] for line in last.splitlines() if "│" in line
+    ]
     return [row[1] for row in rows if row[0]]
 
 

@@ -13,7 +13,7 @@ from llm_lab.config import build
 from llm_lab.errors import ConfigError
 from llm_lab.tasks.sequence_classification import weigh
 from llm_lab.tasks.task import Task
-from tests.models.tiny import option, options, part, task_nodes, tiny_batch, tiny_model, tiny_spec
+from tests.models.tiny import option, part, task_nodes, tiny_batch, tiny_model, tiny_spec
 
 PROBLEM = {
     "sequence_classification": "single_label",
