@@ -26,6 +26,7 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import KEPT, Staging
 from llm_lab.data.tagged import TagTable, aligned_columns, tag_writer
 from llm_lab.data.tags import parts, tag_names
+from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError, DataError
 
@@ -132,6 +133,8 @@ class TokenClassificationData(DataModule):
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read, settle, name the tags, tokenize."""
+        from transformers import AutoTokenizer
+
         staging = Staging(folder=folder, shares=self.shares)
         try:
             read = self._ingest(staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
@@ -139,6 +142,8 @@ class TokenClassificationData(DataModule):
             kinds, warnings = self._kinds(_places(staging))
             names = tag_names(kinds, self.reader.scheme)
             counts = self._tokenize(staging, folder, names)
+            tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, trust_remote_code=False)
+            report = tokenizer_report(tokenizer, (values["text"] for _, values, _ in staging.rows("train")))
         finally:
             staging.close()
         return DataSpec(
@@ -156,6 +161,7 @@ class TokenClassificationData(DataModule):
                 "sources": [source.uri for source in self.sources],
                 **read,
                 **settled,
+                "tokenizer": report,
                 "tokens": dict(counts.tokens),
                 "windowed": dict(counts.windowed),
                 "pad_id": counts.pad_id,
