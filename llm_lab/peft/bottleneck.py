@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from typing import Any, Literal
 
+from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 from transformers.pytorch_utils import Conv1D
@@ -71,6 +72,7 @@ class Adapters(Wrapper):
             raise ConfigError(
                 f"peft: {type(module).__name__} has no layer where an adapter is known to belong"
             )
+        refuse_adapted(module)
         head = head_of(module)
         for parameter in module.parameters():
             parameter.requires_grad_(id(parameter) in head)
@@ -93,6 +95,24 @@ def adapters_of(model: nn.Module) -> dict[str, Bottleneck]:
     """The adapters of a model by the names of their layers."""
     found = {name: part for name, part in model.named_modules() if isinstance(part, Bottleneck)}
     return {name.removesuffix(f".{CHILD}"): part for name, part in found.items()}
+
+
+def is_adapted(model: nn.Module) -> bool:
+    """Whether there is something in the model that merging leaves."""
+    return isinstance(model, PeftModel) or bool(adapters_of(model))
+
+
+def refuse_adapted(model: nn.Module) -> None:
+    """Stop before a second adapter is put on a model that came with one.
+
+    Raises:
+        ConfigError: it says how to go on with the first one, and how to go without it.
+    """
+    if is_adapted(model):
+        raise ConfigError(
+            "peft: model.source comes with an adapter that cannot be merged; go on with it by peft=null, or leave "
+            "it behind by taking the model/base of that run as model.source"
+        )
 
 
 def remove(model: nn.Module) -> None:

@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 from llm_lab.errors import ConfigError
 from llm_lab.models.structure import layer_stack
 from llm_lab.models.wrapper import Wrapper
+from llm_lab.peft.bottleneck import refuse_adapted
 from llm_lab.peft.head import head_of
 
 Targets = Sequence[str] | str | None
@@ -40,6 +41,7 @@ class Factors(Wrapper):
 
     def __call__(self, module: nn.Module) -> nn.Module:
         """Insert the factors in place and freeze all but them and the head."""
+        refuse_adapted(module)
         head = head_of(module)
         config = deepcopy(self.config)  # the library fills it in
         _settle(config, module)

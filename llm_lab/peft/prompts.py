@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from llm_lab.errors import ConfigError
 from llm_lab.models.wrapper import Wrapper
+from llm_lab.peft.bottleneck import refuse_adapted
 from llm_lab.peft.head import head_of
 
 ROWS_AND_TOKENS = 2
@@ -45,6 +46,7 @@ class Prompts(Wrapper):
         Raises:
             ConfigError: the model cannot take such vectors.
         """
+        refuse_adapted(module)
         refuse(module, prefix=isinstance(self.config, PrefixTuningConfig))
         head = head_of(module)
         config = deepcopy(self.config)  # the library fills it in

@@ -9,7 +9,6 @@ from typing import Any
 from peft import PeftModel
 from peft.utils.constants import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from llm_lab.models.adapted import BASE
 from llm_lab.models.wrapper import outline
@@ -17,11 +16,6 @@ from llm_lab.peft import bottleneck
 from llm_lab.peft.prompts import watch
 
 KIND = "LLM_LAB_BOTTLENECK"  # a kind that PEFT does not know and says so
-
-
-def is_adapted(model: nn.Module) -> bool:
-    """Whether there is something in the model that merging has left."""
-    return isinstance(model, PeftModel) or bool(bottleneck.adapters_of(model))
 
 
 def write_adapter(model: Any, folder: Path) -> None:
@@ -55,7 +49,8 @@ def read_adapter(model: Any, folder: Path) -> Any:
     """Put what `write_adapter` wrote back on the plain model."""
     facts = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
     if facts["peft_type"] != KIND:
-        return watch(PeftModel.from_pretrained(model, str(folder), is_trainable=False))
+        wrapped = PeftModel.from_pretrained(model, str(folder))
+        return watch(wrapped.requires_grad_(True))  # the library freezes the model
     for name, size in facts["sizes"].items():
         bottleneck.insert(model.get_submodule(name), size)
     tensors = load_file(folder / SAFETENSORS_WEIGHTS_NAME)

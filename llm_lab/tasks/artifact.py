@@ -19,7 +19,8 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.errors import RunError
 from llm_lab.models import wrapper
 from llm_lab.models.adapted import BASE
-from llm_lab.peft.saved import is_adapted, without_adapter, write_adapter
+from llm_lab.peft.bottleneck import is_adapted
+from llm_lab.peft.saved import without_adapter, write_adapter
 from llm_lab.strategies.auto import Auto
 from llm_lab.strategies.parallel import Parallel
 from llm_lab.strategies.stream import Entry, write_stream

@@ -14,9 +14,10 @@ from llm_lab.errors import ConfigError
 from llm_lab.models.adapted import attach
 from llm_lab.models.pooled import PooledConfig, PooledForSequenceClassification
 from llm_lab.models.wrapper import Wrapper
+from llm_lab.peft.bottleneck import is_adapted
 from llm_lab.peft.layers import ia3, lora
 from llm_lab.peft.partial import Partial
-from llm_lab.peft.saved import is_adapted, without_adapter, write_adapter
+from llm_lab.peft.saved import without_adapter, write_adapter
 from tests.conftest import ROOT
 
 COMMON = {"vocab_size": 30, "pad_token_id": 0, "num_labels": 3}

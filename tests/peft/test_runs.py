@@ -58,6 +58,22 @@ def test_plain_peft_reads_a_prefix(toy: Path, lab: Callable[..., Result]) -> Non
     assert not torch.allclose(plain, tuned)
 
 
+@pytest.mark.parametrize("name", KEPT)
+def test_a_second_run_starts_from_what_was_kept(name: str, toy: Path, lab: Callable[..., Result]) -> None:
+    words = ("+experiment=toy", "+debug=smoke", *QUICK[:2])
+    assert lab(*words, f"peft={name}", "hydra.run.dir=first").code == 0
+    again = (*words, "model=hub", "model.source=run://first", "optimizer.lr=0")
+    result = lab(*again, "hydra.run.dir=second")
+    assert result.code == 0, result.err
+    ends = [json.loads((toy / run / "metrics.json").read_text()) for run in ("first", "second")]
+    assert ends[0]["test/loss"] == pytest.approx(ends[1]["test/loss"], abs=1e-4)
+    assert ends[1]["run/trainable_share"] == 1
+    result = lab(*again, "peft=lora")
+    assert result.code == 2
+    assert "go on with it by peft=null" in result.err
+    assert lab(*again, "peft=lora", "model.source=run://first/model/base").code == 0
+
+
 @pytest.mark.parametrize("name", ["lora", "adapter", "prefix"])
 def test_killed_and_resumed(name: str, toy: Path, lab: Callable[..., Result]) -> None:
     words = (*WORDS, f"peft={name}", *QUICK[:2], "trainer.max_epochs=1")
