@@ -17,7 +17,7 @@ from llm_lab.sweeps.html_marks import Marks
 from llm_lab.sweeps.html_parallel import MOST_AXES, parallel
 from llm_lab.sweeps.importance import FEWEST, importances
 from llm_lab.sweeps.table import Table
-from llm_lab.sweeps.terminal import interval, settings, short_names, value_text
+from llm_lab.sweeps.terminal import costs, interval, settings, short_names, value_text
 from llm_lab.tracking import formats, plots
 from llm_lab.tracking.curves import read_history
 from llm_lab.tracking.pages import environment
@@ -32,6 +32,7 @@ def page(table: Table) -> str:
     engine.filters |= {
         "value": value_text,
         "interval": interval,
+        "size": formats.size,
         "badge": lambda state: BADGES.get(state, ""),
     }
     script = files("llm_lab.sweeps").joinpath("templates/sweep.js").read_text(encoding="utf-8")
@@ -56,6 +57,7 @@ def sections(table: Table) -> dict[str, Any]:
         "best": best(table, found),
         "short": dict(zip(table.swept, short_names(table.swept), strict=True)),
         "shown": shown_metrics(table),
+        "costs": costs(table),
         "parallel": parallel(table, marks, keys),
         "hidden_axes": keys[MOST_AXES:],
         "importances": shares,

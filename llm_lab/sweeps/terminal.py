@@ -31,7 +31,7 @@ def terminal_table(table: Table) -> Grid:
     for key in short_names(table.swept):
         grid.add_column(escape(key), justify="right")
     grid.add_column("state")
-    for name in (*_costs(table), "step", "time"):
+    for name in (*costs(table), "step", "time"):
         grid.add_column(name, justify="right", no_wrap=True)
     grid.add_column("job", no_wrap=True)
     for row in [*others[:MOST], *failed[:MOST]]:
@@ -78,13 +78,13 @@ def _cells(table: Table, row: Row) -> list[str]:
     state = f"{row.state}: {formats.one_line(row.reason, 60)}" if row.state == FAILED else row.state
     trained = row.metrics.get(TRAINED)
     counted = "" if trained is None else f"{trained:,.0f}"
-    costs = [counted, formats.size(row.memory)] if _costs(table) else []
+    cost = [counted, formats.size(row.memory)] if costs(table) else []
     step = "" if row.step is None else str(row.step)
     time = "" if row.seconds is None else formats.seconds(row.seconds)
-    return [escape(text) for text in (*figures, *swept, state, *costs, step, time, row.directory)]
+    return [escape(text) for text in (*figures, *swept, state, *cost, step, time, row.directory)]
 
 
-def _costs(table: Table) -> tuple[str, ...]:
+def costs(table: Table) -> tuple[str, ...]:
     """Columns for jobs that differ in how much trains."""
     return ("trained", "memory") if len({row.metrics.get(TRAINED) for row in table.measured}) > 1 else ()
 

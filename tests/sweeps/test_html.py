@@ -100,6 +100,17 @@ def test_a_sweep_with_everything(tmp_path: Path) -> None:
     assert text.count('class="job" data-job="2"') >= 2  # its line and its curve
 
 
+def test_what_trained_and_the_memory_stand_where_jobs_differ_in_it(tmp_path: Path) -> None:
+    jobs = {name: [f"peft={name}"] for name in ("full", "lora")}
+    record(tmp_path, jobs, keys=("peft",))
+    for name, count in (("full", 22713986), ("lora", 74498)):
+        metrics = {"val/loss": 0.5, "run/trainable_parameters": count, "run/peak_rss_bytes": 1.5e9}
+        add_run(tmp_path, name, words=jobs[name], metrics=metrics)
+    found = read(tmp_path).text
+    assert "22,713,986" in found and "74,498" in found and "1.5 GB" in found
+    assert "memory" not in read(mixed(tmp_path / "alike")).text
+
+
 def test_nothing_is_loaded_and_only_our_script_runs(tmp_path: Path) -> None:
     text = page(read_table(mixed(tmp_path)))
     found = Page(text)
