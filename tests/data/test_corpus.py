@@ -377,9 +377,7 @@ def read(name):
     data = CorpusData(source=f"file://{sys.argv[1]}/{name}", document="line", licence="test", near_duplicates=None,
         max_length=256, tokenizer={"_target_": "llm_lab.data.tokenizers.Trained", "kind": "byte_bpe",
         "vocab_size": 300, "max_rows": 500, "template": "eos"})
-    for _ in zip(data.train_dataloader(), range(50)):
-        pass
-    return data.spec.summary["characters"]["total"]
+    return data.prepare().summary["characters"]["total"]
 read("small.txt")
 before = grown()
 print(read("large.txt"), grown() - before)
