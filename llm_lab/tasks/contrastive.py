@@ -95,6 +95,13 @@ class Contrastive(Task):
         parts = zip(torch.split(tokens, self.chunk), torch.split(mask, self.chunk), strict=True)
         return torch.cat([checkpoint(one, *part, use_reentrant=False) for part in parts])
 
+    def counted(self, model: Any, inputs: Batch) -> Any:
+        """Both sides go through the model."""
+        return [
+            model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]),
+            model(input_ids=inputs["candidate_ids"], attention_mask=inputs["candidate_mask"]),
+        ]
+
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Losses of the pairs of all ranks [P], from the vectors of this one.
 

@@ -69,6 +69,7 @@ class MaskedLM(Language):
                 f"task.rate: {rate} of the tokens, {mask} of them masked and {random} random, are no shares"
             )
         self.rates, self.whole_words = Rates(rate, mask, random), whole_words
+        self.counted_by = (rate,)
         self.vocabulary = Vocabulary(spec.tokenizer)
 
     def targeted(self, batch: Batch) -> Batch:
@@ -99,6 +100,11 @@ class MaskedLM(Language):
             logits: Tensor = network(**self.inputs(batch)).logits
         return logits.float()
 
+    def counted(self, model: Any, inputs: Batch) -> Any:
+        """The hidden share of the positions alone meets the vocabulary."""
+        with some(model, self.rates.masked):
+            return super().counted(model, inputs)
+
     def losses(self, outputs: Any, batch: Batch) -> Tensor:
         """Nats [N] of the hidden tokens."""
         return F.cross_entropy(outputs, batch["labels"], reduction="none")
@@ -116,6 +122,22 @@ def only(model: nn.Module, positions: Tensor) -> Iterator[None]:
     """
     output: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
     handle = output.register_forward_pre_hook(lambda _, inputs: (inputs[0][positions],))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def some(model: nn.Module, share: float) -> Iterator[None]:
+    """Let the output embedding see a share of all positions, whichever: for counting alone."""
+    output: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
+
+    def cut(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
+        states = inputs[0].flatten(0, -2)
+        return (states[: round(len(states) * share)],)
+
+    handle = output.register_forward_pre_hook(cut)
     try:
         yield
     finally:

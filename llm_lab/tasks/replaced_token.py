@@ -16,7 +16,7 @@ from llm_lab.models.heads import Head
 from llm_lab.models.wrapper import Wrapper
 from llm_lab.tasks.masked_lm import MaskedLM, only
 from llm_lab.tasks.noise import uniform
-from llm_lab.tasks.task import Batch
+from llm_lab.tasks.task import Batch, Task
 
 SAMPLE = 3  # stream of noise, behind those of masking
 
@@ -170,6 +170,10 @@ class ReplacedToken(MaskedLM):
         steps = logits.double().softmax(dim=-1).cumsum(dim=-1)
         drawn = torch.searchsorted(steps, noise[batch["hidden"]][:, None] * steps[:, -1:], right=True)
         return drawn[:, 0].clamp(max=logits.shape[1] - 1)
+
+    def counted(self, model: Any, inputs: Batch) -> Any:
+        """The generator and the discriminator."""
+        return [super().counted(model.generator, inputs), Task.counted(self, model.discriminator, inputs)]
 
     def losses(self, outputs: Any, batch: Batch) -> Tensor:
         """Of each ordinary token [M]: the discriminator's, and the generator's where it was hidden."""

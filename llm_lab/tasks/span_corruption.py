@@ -73,6 +73,7 @@ class SpanCorruption(Language):
                 f"task.density: {density} is no share, or task.mean_span: {mean_span} is below one token"
             )
         self.density, self.mean_span = density, mean_span
+        self.counted_by = (density, mean_span)
         tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
         self.register_buffer("sentinels", self._sentinels(tokenizer, spec.max_length), persistent=False)
         ordinary = torch.ones(len(tokenizer), dtype=torch.bool)
@@ -141,6 +142,15 @@ class SpanCorruption(Language):
         )
         logits: Tensor = outputs.logits
         return logits.float()[: len(batch["index"])]
+
+    def counted(self, model: Any, inputs: Batch) -> Any:
+        """Encoder and decoder over as many tokens as spans leave and make."""
+        tokens = inputs["input_ids"]
+        length = tokens.shape[1]
+        spans = round(length * self.density / self.mean_span)
+        taken = round(length * self.density)
+        sources, targets = tokens[:, : length - taken + spans], tokens[:, : taken + spans + 1]
+        return model(input_ids=sources, decoder_input_ids=targets, use_cache=False)
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Nats [N] of the targets."""

@@ -47,6 +47,7 @@ class Task(LightningModule):
     """
 
     head: ClassVar[Head]
+    counted_by: tuple[Any, ...] = ()  # what `counted` follows from beside the model
     model: nn.Module | None
 
     def __init__(
@@ -149,6 +150,10 @@ class Task(LightningModule):
         rows = batch.get("index", batch["input_ids"])
         return logits.float()[: len(rows)]  # a rank without rows of its own gets one to fill its batch
 
+    def counted(self, model: Any, inputs: Batch) -> Any:
+        """Run ``model``, a copy without weights, over inputs without values: what a batch costs is counted here."""
+        return model(**{name: value for name, value in inputs.items() if name in ENCODED})
+
     def training_step(self, batch: Batch) -> Tensor:
         """The micro-batch's share of the mean loss over all targets of the optimizer step.
 
@@ -197,4 +202,5 @@ class Task(LightningModule):
         )
 
 
+ENCODED = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 NOT_FOR_THE_MODEL = frozenset({"labels", "index", "step_targets"})

@@ -106,11 +106,22 @@ def energy(seconds: float, joules: Mapping[str, float], watts_per_core: float) -
     return sum(measured.values()), "+".join(sorted(measured, reverse=True))
 
 
-def operations(model: nn.Module, shapes: Counter[tuple[str, flops.Shape]]) -> tuple[int | None, int | None]:
-    """Return the operations of training and of evaluation; None where they cannot be counted."""
+def operations(
+    model: nn.Module, shapes: Counter[tuple[str, flops.Shape]], **how: Any
+) -> tuple[int | None, int | None]:
+    """Return the operations of training and of evaluation; None where they cannot be counted.
+
+    Args:
+        model: as it was trained.
+        shapes: how often each kind of batch came.
+        how: the model is run, see `flops.count`.
+    """
     train = {shape: times for (kind, shape), times in shapes.items() if kind == "train"}
     evaluation = {shape: times for (kind, shape), times in shapes.items() if kind == "eval"}
-    return flops.count(model, train, train=True), flops.count(model, evaluation, train=False)
+    trained, evaluated = (
+        flops.count(model, kind, train=kind is train, **how) for kind in (train, evaluation)
+    )
+    return trained, evaluated
 
 
 def dtype_of(precision: str) -> torch.dtype:

@@ -7,6 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 NOT_INPUTS = frozenset({"labels", "index", "step_targets"})
 Shape = tuple[tuple[str, tuple[int, ...], str], ...]  # (name, size, dtype) of each input of a batch
+Forward = Callable[[Any, dict[str, Tensor]], Any]  # of a model over the inputs of a batch
 KEPT = 1024  # counts that are remembered in a process
 log = logging.getLogger(__name__)
 _counted: dict[tuple[str, Shape, bool], int] = {}
+
+
+def plain_forward(model: nn.Module, inputs: dict[str, Tensor]) -> Any:
+    """The model over all inputs by their names."""
+    return model(**inputs)
 
 
 def shape_of(batch: Mapping[str, Any]) -> Shape:
@@ -48,7 +55,14 @@ def without_weights(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-def count(model: nn.Module, shapes: Mapping[Shape, int], *, train: bool) -> int | None:
+def count(
+    model: nn.Module,
+    shapes: Mapping[Shape, int],
+    *,
+    train: bool,
+    forward: Forward = plain_forward,
+    settings: tuple[Any, ...] = (),
+) -> int | None:
     """Return the operations of running ``model`` on every shape as often as it occurred.
 
     A multiply-add counts as two operations. Training counts the forward and the backward pass, evaluation the
@@ -58,20 +72,27 @@ def count(model: nn.Module, shapes: Mapping[Shape, int], *, train: bool) -> int 
         model: takes the inputs of a batch by name and returns logits or an object with tensors.
         shapes: how often each shape occurred.
         train: whether gradients were computed.
+        forward: how the model is run over the inputs of a batch.
+        settings: what the operations of ``forward`` follow from beside the model.
 
     Returns:
         The number, or None for a model that cannot run without data (control flow that looks at values, say).
     """
     try:
         with FakeTensorMode(), sdpa_kernel(SDPBackend.MATH):  # the fused kernels of some devices go uncounted
-            copied, structure = without_weights(model).train(train), _structure(model)
+            copied, structure = (
+                without_weights(model).train(train),
+                f"{forward.__qualname__} {settings} {_structure(model)}",
+            )
+
+            device = next(copied.parameters()).device
 
             def operations(shape: Shape) -> int:
                 key = (structure, shape, train)
                 if key not in _counted:
                     if len(_counted) >= KEPT:
                         _counted.clear()
-                    _counted[key] = _count_one(copied, shape, train=train)
+                    _counted[key] = _count_one(partial(forward, copied), shape, train=train, device=device)
                 return _counted[key]
 
             others = [shape for known, shape, trained in _counted if (known, trained) == (structure, train)]
@@ -122,23 +143,26 @@ def _table(shape: Shape) -> tuple[int, ...] | None:
     return size if len(size) == 2 else None  # noqa: PLR2004 - rows and length
 
 
-def _count_one(model: nn.Module, shape: Shape, *, train: bool) -> int:
-    device = next(model.parameters()).device
+def _count_one(
+    run: Callable[[dict[str, Tensor]], Any], shape: Shape, *, train: bool, device: torch.device
+) -> int:
     batch = {name: torch.empty(size, dtype=getattr(torch, kind), device=device) for name, size, kind in shape}
     with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(train):
-        outputs = [item for item in _tensors(model(**batch)) if item.is_floating_point()]
+        outputs = run(batch)
+        results = [_result(one) for one in (outputs if isinstance(outputs, list) else [outputs])]
         if train:
-            sum(item.sum() for item in outputs[:1] if item.requires_grad).backward()  # type: ignore[union-attr]
+            sum(one.sum() for one in results if one.requires_grad).backward()  # type: ignore[union-attr]
     return int(counter.get_total_flops())
 
 
-def _tensors(output: Any) -> list[Tensor]:
+def _result(output: Any) -> Tensor:
+    """What a loss is computed from: the logits, else the first table of numbers."""
     if isinstance(output, Tensor):
-        return [output]
-    if getattr(output, "logits", None) is not None:
-        return [output.logits]
+        return output
+    if isinstance(logits := getattr(output, "logits", None), Tensor):
+        return logits
     values = output.values() if isinstance(output, Mapping) else output
-    return [item for item in values if isinstance(item, Tensor)]
+    return next(item for item in values if isinstance(item, Tensor) and item.is_floating_point())
 
 
 def _empty(tensor: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
@@ -20,6 +20,16 @@ from llm_lab.tracking.files import write_json
 from llm_lab.tracking.peak import known_peak
 
 SAMPLE_SECONDS = 20.0  # between two readings of the energy counters, and two notes to disk
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A task that says how a batch goes through its model."""
+
+    counted_by: tuple[Any, ...]
+
+    def counted(self, model: Any, inputs: Any) -> Any:
+        """Run a model over inputs without values."""
 
 
 class Ledger(Callback):
@@ -78,7 +88,7 @@ class Ledger(Callback):
         self._settle()
         model = getattr(self._module, "model", None)
         with self.clock.phase("report"):
-            work = cost.operations(model, self.shapes) if isinstance(model, nn.Module) else (None, None)
+            work = self._operations(model) if isinstance(model, nn.Module) else (None, None)
             peak = known_peak(cost.dtype_of(self._precision), device=self._device)
         return {
             **cost.time_figures(self.clock.seconds(), self.counts, self.train_seconds),
@@ -86,6 +96,14 @@ class Ledger(Callback):
             **cost.size_figures(model, self._optimizer_bytes),
             **cost.resource_figures(self.clock.total(), self.energy.joules, self.rates),
         }
+
+    def _operations(self, model: nn.Module) -> tuple[int | None, int | None]:
+        """Of training and of evaluation, as the task runs its model; any other module's by its inputs."""
+        task: object = self._module
+        if isinstance(task, Counted):
+            how = {"forward": task.counted, "settings": task.counted_by}
+            return cost.operations(model, self.shapes, **how)
+        return cost.operations(model, self.shapes)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Begin the phase ``stage``; remember the model, the precision and the number of ranks."""
