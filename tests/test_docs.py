@@ -104,6 +104,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for pack in (ROOT / "experiments").iterdir():
         (tmp_path / "experiments" / pack.name).symlink_to(pack)
     (tmp_path / "reviews.csv").write_text("text,label\ngood,1\nbad,0\n")
+    (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path

@@ -141,7 +141,6 @@ class Ledger(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """What comes after the last step is not training."""
-        self._optimizer_bytes = cost.optimizer_bytes(trainer.optimizers)
         self._settle()
         self._train_mark = None
 
@@ -163,6 +162,7 @@ class Ledger(Callback):
             self.counts["slots"] += ids.numel()
         self.counts["examples"] += flops.rows_of(batch)
         self._count("train", batch)
+        self._optimizer_bytes = self._optimizer_bytes or cost.optimizer_bytes(trainer.optimizers)
         if time.monotonic() - self._sampled > SAMPLE_SECONDS:
             self._settle()
             self._keep()
@@ -190,6 +190,7 @@ class Ledger(Callback):
             "counts": dict(self.counts),
             "joules": dict(self.energy.joules),
             "replica": self._replica,
+            "optimizer_bytes": self._optimizer_bytes,
             "shapes": [[kind, [[name, [*size], dtype] for name, size, dtype in shape], times]
                        for (kind, shape), times in self.shapes.items()],
         }  # fmt: skip
@@ -203,6 +204,7 @@ class Ledger(Callback):
         if self._train_mark is not None:
             self._train_mark += earlier["seconds"].get("fit", 0.0)
         self.train_seconds += earlier["train_seconds"]
+        self._optimizer_bytes = self._optimizer_bytes or earlier.get("optimizer_bytes")
         self.counts.update(earlier["counts"])
         for source, joules in earlier["joules"].items():
             self.energy.joules[source] = self.energy.joules.get(source, 0.0) + joules

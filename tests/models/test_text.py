@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from transformers import AutoModelForMaskedLM, BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from llm_lab.config import build
+from llm_lab.config.compose import compose
 from llm_lab.errors import AssetError, ConfigError
+from llm_lab.models.heads import Head
 from tests.models.tiny import option, options, tiny_batch, tiny_model, tiny_spec
 
 INPUTS = ("input_ids", "attention_mask")
@@ -39,7 +42,25 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", options("model"))
+PLAIN = [
+    name for name in options("model") if "_target_" in option("model", name) and not name.startswith("t5")
+]
+HEADS = {"t5": Head.SEQ2SEQ_LM, "electra": Head.PRETRAINING, "gpt2": Head.CAUSAL_LM, "llama": Head.CAUSAL_LM}
+
+
+@pytest.mark.parametrize("name", [name for name in options("model") if name not in PLAIN])
+def test_every_size_is_built(name):
+    """Sizes that other files inherit, on a device without memory, under the head that they are pretrained with."""
+    node = compose([f"model={name}", "model.wrappers=null"]).config.model
+    if "sizes" not in node:
+        pytest.skip(f"{name} takes its weights from elsewhere")
+    head = HEADS.get(name.split("_")[0], Head.MASKED_LM)
+    with torch.device("meta"):
+        model = build(node, expected=nn.Module, key="model", spec=tiny_spec(), head=head)
+    assert {name: getattr(model.config, name) for name in node.sizes} == dict(node.sizes)
+
+
+@pytest.mark.parametrize("name", PLAIN)
 def test_every_shipped_model_gives_logits_per_label(name, folder):
     node = option("model", name)
     if "source" in node:

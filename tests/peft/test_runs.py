@@ -92,7 +92,7 @@ def test_killed_and_resumed(name: str, toy: Path, lab: Callable[..., Result]) ->
 def test_regularizers_are_chosen_by_a_word(choice: str, toy: Path, lab: Callable[..., Result]) -> None:
     words = ("+experiment=toy", "+debug=smoke", *QUICK[:2])
     assert lab(*words, "hydra.run.dir=plain").code == 0
-    result = lab(*words, f"+task/regularizers={choice}", "hydra.run.dir=run")
+    result = lab(*words, f"task/regularizers={choice}", "hydra.run.dir=run")
     assert result.code == 0, result.err
     ends = [json.loads((toy / run / "metrics.json").read_text())["test/loss"] for run in ("plain", "run")]
     assert ends[0] != ends[1]
