@@ -19,6 +19,7 @@ from llm_lab.bench.child import run_module
 from llm_lab.bench.clock import WARM_UP, Clock
 from llm_lab.bench.mirror import mirror
 from llm_lab.bench.report import ratio, save, show
+from llm_lab.models.heads import Head
 
 VOCABULARY, WIDTH, LAYERS, HEADS, LENGTH, BATCH = 8000, 384, 6, 6, 256, 8
 RATE, DECAY, CLIP = 6e-4, 0.1, 1.0
@@ -125,7 +126,7 @@ def trainer(file: Path, words: Sequence[str]) -> None:
     data: Any = build(config.data, expected=DataModule, key="data")
     spec, clock = data.prepare(), Clock()
     torch.manual_seed(config.seed)
-    model = build(config.model, expected=torch.nn.Module, key="model", spec=spec, head="causal_lm")
+    model = build(config.model, expected=torch.nn.Module, key="model", spec=spec, head=Head.CAUSAL_LM)
     run = Trainer(
         model=model,
         args=TrainingArguments(
