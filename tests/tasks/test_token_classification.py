@@ -176,4 +176,4 @@ def test_two_steps_over_long_sentences(toy: Path, lab: Callable[..., Result]) ->
 def test_other_data_are_refused(toy: Path, lab: Callable[..., Result]) -> None:
     result = lab("+experiment=toy", "+debug=smoke", "task=token_classification", "hydra.run.dir=run")
     assert result.code == 2
-    assert "a tag per word" in result.err
+    assert "task=sequence_classification" in result.err
