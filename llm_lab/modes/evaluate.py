@@ -96,25 +96,28 @@ def overridden(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """The stored config of a run with other choices and values.
 
     Raises:
-        ConfigError: an override names no key of the stored config, or no choice.
+        ConfigError: an override names no key of the stored config, or no choice, or a choice leaves a value open.
     """
     choosing = [word for word in overrides if _chooses(word)]
     composed = compose(choosing) if choosing else None
     if composed and composed.faults:
         raise FaultsError(faults=composed.faults)
-    for group in (word.partition("=")[0] for word in choosing):
-        if composed and group in config:
+    chosen = [group for group in (word.partition("=")[0] for word in choosing) if group in config]
+    for group in chosen:
+        if composed:
             config[group] = OmegaConf.to_container(composed.config[group], resolve=False)
     for word in (word for word in overrides if word not in choosing):
         key, _, value = word.lstrip("+").partition("=")
         parent, _, name = key.rpartition(".")
         holder = OmegaConf.select(config, parent) if parent else config
-        if not isinstance(holder, DictConfig) or name not in holder:
+        if not isinstance(holder, DictConfig) or name not in holder.keys():  # noqa: SIM118 - `in` overlooks `???`
             near = propose(config, key)
             raise ConfigError(
                 f"{key}: the stored config of the run has no such key" + (f"; {near}" if near else "")
             )
         OmegaConf.update(config, key, OmegaConf.create(f"v: {value}").v)
+    if missing := sorted(key for group in chosen for key in OmegaConf.missing_keys(config[group])):
+        raise ConfigError(f"{missing[0]}: a value is missing; add {missing[0]}=... behind the run")
     return config
 
 
