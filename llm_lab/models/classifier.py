@@ -98,7 +98,10 @@ def check_fit(model: PreTrainedModel, spec: DataSpec) -> None:
     words = model.get_input_embeddings().num_embeddings
     tokens = len(AutoTokenizer.from_pretrained(spec.tokenizer))
     if tokens > words:
-        raise ConfigError(f"model.tokenizer: it has {tokens} tokens, but the model embeds only {words}")
+        raise ConfigError(
+            f"model.tokenizer: it has {tokens} tokens, but the model embeds only {words}; take the tokenizer of "
+            "the weights (model.tokenizer.source), or a model built to this tokenizer"
+        )
     tables = [part for name, part in model.named_modules() if name.endswith(("position_embeddings", ".wpe"))]
     positions = [table.num_embeddings for table in tables if isinstance(table, nn.Embedding)]
     if positions and spec.max_length > min(positions):

@@ -7,6 +7,7 @@ built by the data module and ``wrappers`` are applied by the task.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
@@ -19,6 +20,7 @@ from llm_lab.models.classifier import Pooling, blank, check_fit, configure, load
 from llm_lab.models.folder import model_folder
 from llm_lab.models.freeze import Freeze, freeze_parameters
 from llm_lab.models.heads import Head
+from llm_lab.models.numbering import check_numbers
 from llm_lab.models.sizes import known_sizes, vocabulary
 
 
@@ -55,6 +57,7 @@ def pretrained(
     """
     del tokenizer, wrappers
     folder = model_folder(source, licence=licence)
+    check_numbers(folder, spec, source)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         config = configure(config, spec=spec, pooling=pooling, dropout=dropout)
@@ -97,7 +100,8 @@ def from_scratch(
         wrappers: model wrappers by name, for the task.
 
     Raises:
-        ConfigError: transformers does not know the architecture, or a size does not belong to it or fit it.
+        ConfigError: transformers does not know the architecture, or a size does not belong to it or fit it, or
+            the tokenizer is not that of ``init_from``.
     """
     del tokenizer, wrappers
     fields = known_sizes(architecture, sizes) | vocabulary(spec)
@@ -108,15 +112,17 @@ def from_scratch(
     except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise ConfigError(f"model.sizes: no {architecture} can be built from them: {_line(error)}") from error
     if init_from is not None:
-        model = _started(init_from, config, head, pooling).train()
+        folder = model_folder(init_from)
+        check_numbers(folder, spec, init_from)
+        model = _started(folder, init_from, config, head, pooling).train()
     check_fit(model, spec)
     freeze_parameters(model, freeze)
     return model
 
 
-def _started(source: str, config: Any, head: Head, pooling: Pooling) -> PreTrainedModel:
+def _started(folder: Path, source: str, config: Any, head: Head, pooling: Pooling) -> PreTrainedModel:
     try:
-        return load(model_folder(source), config, head, pooling)
+        return load(folder, config, head, pooling)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise AssetError(f"model.init_from: {source} does not fit model.sizes: {_line(error)}") from error
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModelForMaskedLM, BertConfig, BertForSequenceClassification, PreTrainedModel
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    PreTrainedModel,
+)
 
 from llm_lab.config import build
 from llm_lab.config.compose import compose
 from llm_lab.errors import AssetError, ConfigError
 from llm_lab.models.heads import Head
-from tests.models.tiny import option, options, tiny_batch, tiny_model, tiny_spec
+from tests.models.tiny import option, options, tiny_batch, tiny_model, tiny_spec, tokenizer_folder
 
 INPUTS = ("input_ids", "attention_mask")
 
@@ -241,3 +249,38 @@ def test_a_tokenizer_larger_than_the_embedding_is_refused(tmp_path):
     node = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path), "tokenizer": {}}
     with pytest.raises(ConfigError, match=r"20 tokens, but the model embeds only 5"):
         make(node)
+
+
+def renumbered(path: Path, **numbers: int) -> Path:
+    """The twenty tokens of the tiny tokenizer, some of which have changed places, as a saved tokenizer."""
+    AutoTokenizer.from_pretrained(tokenizer_folder()).save_pretrained(path)
+    file = path / "tokenizer.json"
+    told = json.loads(file.read_text())
+    vocabulary = told["model"]["vocab"]
+    names = {number: token for token, number in vocabulary.items()}
+    for token, number in numbers.items():
+        vocabulary[names[number]], vocabulary[token] = vocabulary[token], number
+    for added in told["added_tokens"]:
+        added["id"] = vocabulary[added["content"]]
+    file.write_text(json.dumps(told))
+    return path
+
+
+def from_folder(path: Path) -> dict[str, object]:
+    return {"_target_": "llm_lab.models.text.pretrained", "source": str(path), "tokenizer": {}}
+
+
+def test_the_tokenizer_of_another_model_is_refused(folder, tmp_path):
+    """Weights alone are measured by their config.json; beside a tokenizer every one of its words counts."""
+    special = tiny_spec(tokenizer=renumbered(tmp_path / "special", **{"[PAD]": 3}))
+    with pytest.raises(ConfigError, match=r"`\[PAD\]` is number 3 in it, but 0 for the weights of .*encoder"):
+        make(from_folder(folder), special)
+    whole = Path(shutil.copytree(folder, tmp_path / "whole"))
+    AutoTokenizer.from_pretrained(tokenizer_folder()).save_pretrained(whole)
+    word = tiny_spec(tokenizer=renumbered(tmp_path / "word", film=10))
+    with pytest.raises(ConfigError, match=r"`film` is number 10 in it, but 6 .*model.tokenizer.source"):
+        make(from_folder(whole), word)
+    with pytest.raises(ConfigError, match=r"`film` is number 10 in it, but 6"):
+        make(tiny_model(init_from=str(whole)), word)
+    assert make(from_folder(whole)).config.vocab_size == 20
+    assert make(tiny_model(), special).config.pad_token_id == 3
