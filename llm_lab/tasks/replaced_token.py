@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,15 @@ from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTrainin
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
+from llm_lab.models.folder import model_folder
 from llm_lab.models.heads import Head
 from llm_lab.models.wrapper import Wrapper
+from llm_lab.tasks.artifact import write_artifact
 from llm_lab.tasks.masked_lm import MaskedLM, only
 from llm_lab.tasks.noise import uniform
 from llm_lab.tasks.task import Batch, Task
 
+GENERATOR = "generator"  # its folder in the artifact
 SAMPLE = 3  # stream of noise, behind those of masking
 
 
@@ -34,13 +38,13 @@ class Pair(nn.Module):
 
     Args:
         discriminator: the model that is wanted.
-        generator_size: width of the generator, as a share of the discriminator's.
+        generator: the one that fills in.
     """
 
-    def __init__(self, discriminator: ElectraForPreTraining, generator_size: float) -> None:
+    def __init__(self, discriminator: ElectraForPreTraining, generator: ElectraForMaskedLM) -> None:
         super().__init__()
         self.discriminator, self.config = discriminator, discriminator.config
-        self.generator = ElectraForMaskedLM(smaller(discriminator.config, generator_size))
+        self.generator = generator
         own, shared = self.generator.electra.embeddings, discriminator.electra.embeddings
         own.word_embeddings = shared.word_embeddings
         own.position_embeddings = shared.position_embeddings
@@ -67,13 +71,32 @@ def smaller(config: ElectraConfig, share: float) -> ElectraConfig:
     return ElectraConfig(**config.to_dict() | fields)
 
 
+def saved(folder: str, config: ElectraConfig) -> ElectraForMaskedLM:
+    """The generator of an artifact.
+
+    Raises:
+        ConfigError: it has another size than is wanted.
+    """
+    try:
+        return ElectraForMaskedLM.from_pretrained(
+            folder, config=config, dtype="float32", use_safetensors=True, local_files_only=True
+        )
+    except RuntimeError as error:
+        raise ConfigError(f"task.generator_size: the generator in {folder} has another size") from error
+
+
 class Paired(Wrapper):
-    """Puts a generator beside the discriminator, and takes it away in the end."""
+    """Puts a generator beside the discriminator, and takes it away in the end.
+
+    Args:
+        generator_size: width of the generator, as a share of the discriminator's.
+        folder: a saved generator to go on with; None for a new one.
+    """
 
     writes_weights = False
 
-    def __init__(self, *, generator_size: float) -> None:
-        self.generator_size = generator_size
+    def __init__(self, *, generator_size: float, folder: str | None = None) -> None:
+        self.generator_size, self.folder = generator_size, folder
 
     def __call__(self, module: nn.Module) -> nn.Module:
         """Pair them."""
@@ -81,7 +104,8 @@ class Paired(Wrapper):
             raise ConfigError(
                 f"task: replaced_token trains ELECTRA, not a {type(module).__name__}; take model=electra"
             )
-        return Pair(module, self.generator_size)
+        config = smaller(module.config, self.generator_size)
+        return Pair(module, ElectraForMaskedLM(config) if self.folder is None else saved(self.folder, config))
 
     def merge(self, module: nn.Module) -> nn.Module:
         """The discriminator."""
@@ -91,7 +115,8 @@ class Paired(Wrapper):
 class ReplacedToken(MaskedLM):
     """The generator's masked LM and, weighted, binary cross-entropy of the discriminator over all tokens.
 
-    The discriminator is what is kept. Source: ELECTRA, https://arxiv.org/abs/2003.10555.
+    The discriminator is the artifact; the generator lies in its folder ``generator``, so that whoever tests the
+    model again, or goes on with it, has both. Source: ELECTRA, https://arxiv.org/abs/2003.10555.
 
     Args:
         spec: see `MaskedLM`.
@@ -127,6 +152,7 @@ class ReplacedToken(MaskedLM):
         generator = {
             "_target_": f"{__name__}.{Paired.__name__}",
             "generator_size": generator_size,
+            "folder": _generator_of(model),
             "order": -1,
         }
         super().__init__(
@@ -143,6 +169,20 @@ class ReplacedToken(MaskedLM):
             whole_words=whole_words,
         )
         self.weight = weight
+
+    def save_artifact(self, folder: Path) -> None:
+        """The discriminator, and in its folder the generator, a masked LM."""
+        super().save_artifact(folder)
+        write_artifact(
+            folder / GENERATOR,
+            model=self.network(),
+            wrappers=[one for one in self.wrappers if not isinstance(one, Paired)],
+            spec=self.spec,
+            task=MaskedLM.__name__,
+            parallel=self.parallel,
+            rank=self.global_rank,
+            exported=lambda pair: cast("Pair", pair).generator,
+        )
 
     def targeted(self, batch: Batch) -> Batch:
         """Hide tokens and keep the originals."""
@@ -195,3 +235,10 @@ class ReplacedToken(MaskedLM):
             "detected": outputs.discriminator[ordinary],
             "replaced": outputs.replaced[ordinary],
         }
+
+
+def _generator_of(model: Mapping[str, Any]) -> str | None:
+    """The generator that lies beside the weights from which a model starts."""
+    source = model.get("source") or model.get("init_from")
+    folder = model_folder(source) / GENERATOR if source else None
+    return str(folder) if folder and folder.is_dir() else None
