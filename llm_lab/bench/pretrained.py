@@ -23,11 +23,12 @@ def main(words: Sequence[str] = ()) -> None:
     """Train both for every seed, print accuracies and their difference, write the JSON."""
     options = parse(words)
     rounds: dict[str, list[Figures]] = {name: [] for name in EXPERIMENTS}
-    for seed in options.seeds:
-        for name, experiment in EXPERIMENTS.items():
-            job = [f"+experiment={experiment}", *QUIET, f"seed={seed}", *options.words]
-            rounds[name].append(contestant(job))
-            print(f"{name:16} seed {seed}: {rounds[name][-1]['accuracy']:.4f}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:  # of all, so that pretraining happens once
+        for seed in options.seeds:
+            for name, experiment in EXPERIMENTS.items():
+                job = [f"+experiment={experiment}", *QUIET, f"seed={seed}", *options.words]
+                rounds[name].append(contestant(job, Path(folder)))
+                print(f"{name:16} seed {seed}: {rounds[name][-1]['accuracy']:.4f}", flush=True)
     show(
         f"SST-2, {len(options.seeds)} seeds",
         COLUMNS,
@@ -49,13 +50,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(list(words))
 
 
-def contestant(words: Sequence[str]) -> Figures:
-    """Run a job; where it names a pretraining run that is not there yet, that is trained first, off the clock."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "figures.json"
-        run_module("llm_lab.bench.ours", [str(file), *words], folder=Path(folder), environment=mirror())
-        figures: Figures = json.loads(file.read_text(encoding="utf-8"))
-        return figures
+def contestant(words: Sequence[str], folder: Path) -> Figures:
+    """Run a job in a folder; where it names a pretraining run that is not there yet, that is trained first."""
+    file = Path(tempfile.mkdtemp(dir=folder)) / "figures.json"
+    run_module("llm_lab.bench.ours", [str(file), *words], folder=folder, environment=mirror())
+    figures: Figures = json.loads(file.read_text(encoding="utf-8"))
+    return figures
 
 
 def row(name: str, several: Sequence[Figures]) -> list[str]:
