@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
@@ -22,6 +23,7 @@ from llm_lab.errors import ConfigError, DataError
 from llm_lab.strategies.parallel import replica
 
 TOKENIZER = "tokenizer"
+log = logging.getLogger(__name__)
 
 
 class DataModule(LightningDataModule, ABC):
@@ -30,7 +32,12 @@ class DataModule(LightningDataModule, ABC):
     Args:
         batch_size: rows per micro-batch and rank.
         seed: seed of the order of the batches.
+
+    Attributes:
+        shares: of the rows that a split other than the training one is to get; one that gets none is warned of.
     """
+
+    shares: Mapping[str, float] = {}
 
     def __init__(self, *, batch_size: int, seed: int) -> None:
         super().__init__()
@@ -74,6 +81,10 @@ class DataModule(LightningDataModule, ABC):
             digest = content_hash(self.recipe())
             self._folder = prepared(digest, lambda folder: _write_spec(folder, self.make(folder, digest)))
             spec = _read_spec(self._folder)
+            for split in (
+                split for split, share in self.shares.items() if share and not spec.sizes.get(split)
+            ):
+                log.warning("data.split.%s: no row fell to it; there are %d", split, sum(spec.sizes.values()))
             padding = {
                 split: padding_share(self._loader(split, spec), self.batch_size) for split in spec.sizes
             }

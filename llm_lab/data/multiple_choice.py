@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from llm_lab import assets
 from llm_lab.config import build
 from llm_lab.data.arrow import IDS, INTEGERS, TYPES, ArrowWriter, TokenTable
 from llm_lab.data.collate import encode_pairs, pad, pad_column
 from llm_lab.data.module import TOKENIZER, DataModule
-from llm_lab.data.readers import as_uri, read
+from llm_lab.data.readers import identity, read
 from llm_lab.data.record import Record, Rejected, UnusableError
 from llm_lab.data.rejects import NAME, RejectLog
+from llm_lab.data.shares import parse_shares
 from llm_lab.data.source import SPLITS, parse_sources
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import KEYS, folded, key_of
@@ -29,7 +29,6 @@ from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError, DataError
 
-DEFAULT_SHARES = {"val": 0.1, "test": 0.1}
 CHUNK = 256  # rows tokenized together
 FEWEST = 2  # choices
 COLUMNS = {
@@ -89,7 +88,7 @@ class MultipleChoiceData(DataModule):
                 f"data.columns: the roles are text, choices, label, found {sorted(self.columns)}"
             )
         given = any(one.split for one in self.sources)
-        self.shares = dict(split) if split is not None else {} if given else DEFAULT_SHARES
+        self.shares = parse_shares(split, told=given)
         self.limit, self.max_rejected, self.max_length, self.licence = (
             limit,
             max_rejected,
@@ -102,7 +101,7 @@ class MultipleChoiceData(DataModule):
         """Return what the tokens depend on."""
         return {
             "choices": 1,
-            "sources": [{**vars(one), "uri": assets.fingerprint(as_uri(one.uri))} for one in self.sources],
+            "sources": [identity(one) for one in self.sources],
             "columns": {role: as_list(names) for role, names in self.columns.items()},
             "kept": [self.shares, self.limit, self.max_rejected, self.max_length, self.licence],
             "tokenizer": self.tokenizer.identity(),

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_lab import assets
 from llm_lab.config import build
 from llm_lab.data.collate import encode
 from llm_lab.data.module import TOKENIZER, DataModule
 from llm_lab.data.pair_rows import PairReader, PairRow, parse_columns, read_pairs, without_leaks
 from llm_lab.data.pair_table import PairTable, cells, pair_writer
 from llm_lab.data.progress import progress
-from llm_lab.data.readers import as_uri
-from llm_lab.data.source import Source, parse_sources
+from llm_lab.data.readers import identity
+from llm_lab.data.shares import parse_shares
+from llm_lab.data.source import parse_sources
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
@@ -22,7 +22,6 @@ from llm_lab.errors import ConfigError, DataError
 
 FORMAT = 1  # of the prepared folder; a change makes old folders unknown
 CHUNK = 256  # rows tokenized together
-DEFAULT_SHARES = {"val": 0.1, "test": 0.1}
 
 
 class PairData(DataModule):
@@ -75,7 +74,8 @@ class PairData(DataModule):
             source, format=format, header=header, delimiter=delimiter, encoding=encoding
         )
         self.columns, self.licence, self.leaks = parse_columns(columns), licence, leaks
-        self.shares = _shares(split, self.sources, self.columns)
+        given = any(source.split for source in self.sources)
+        self.shares = parse_shares(split, told="split" in self.columns or given)
         if limit is not None and limit < 1:
             raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
         self.limit, self.max_rejected, self.max_length = limit, max_rejected, max_length
@@ -85,7 +85,7 @@ class PairData(DataModule):
         """Return what the tokens depend on: sources' contents, columns, splits, tokenizer."""
         return {
             "format": ["pairs", FORMAT],
-            "sources": [_identity(source) for source in self.sources],
+            "sources": [identity(source) for source in self.sources],
             "columns": self.columns,
             "shares": self.shares,
             "policy": [self.leaks, self.limit],
@@ -160,24 +160,3 @@ def _training_texts(rows: Mapping[str, Sequence[PairRow]]) -> Iterator[str]:
         raise DataError("a tokenizer is to be trained, and there are no training rows")
     for row in rows["train"]:
         yield from (row.anchor, *row.positives, *row.negatives)
-
-
-def _shares(
-    split: Mapping[str, float] | None, sources: Sequence[Source], columns: Mapping[str, str]
-) -> Mapping[str, float]:
-    if split is None:
-        return {} if "split" in columns or any(source.split for source in sources) else DEFAULT_SHARES
-    if set(split) - set(DEFAULT_SHARES) or not all(0 <= share < 1 for share in split.values()):
-        raise ConfigError(f"data.split: shares below 1 for `val` and `test` are wanted, found {dict(split)}")
-    if sum(split.values()) >= 1:
-        raise ConfigError(
-            f"data.split: nothing is left to train on: the shares add up to {sum(split.values())}"
-        )
-    return {name: share for name, share in split.items() if share}
-
-
-def _identity(source: Source) -> dict[str, Any]:
-    told = {name: value for name, value in vars(source).items() if name != "uri"}
-    if source.uri.startswith("hf://"):
-        return {**told, "uri": source.uri}
-    return {**told, "content": assets.fingerprint(as_uri(source.uri))}

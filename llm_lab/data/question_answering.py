@@ -11,16 +11,16 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from llm_lab import assets
 from llm_lab.config import build
 from llm_lab.data.arrow import IDS, INTEGERS, TYPES, ArrowWriter, TokenTable
 from llm_lab.data.collate import pad_column
 from llm_lab.data.module import TOKENIZER, DataModule
 from llm_lab.data.passages import passages, room
 from llm_lab.data.progress import progress
-from llm_lab.data.readers import as_uri
+from llm_lab.data.readers import identity
 from llm_lab.data.record import Rejected
 from llm_lab.data.rejects import NAME, RejectLog
+from llm_lab.data.shares import parse_shares
 from llm_lab.data.source import SPLITS, Source, parse_sources
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.squad import Question, parse_columns, read_questions
@@ -31,7 +31,6 @@ from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError, DataError
 
 FORMAT = 3  # of the prepared folder; a change makes old folders unknown
-DEFAULT_SHARES = {"val": 0.1, "test": 0.1}
 CHUNK = 256  # questions tokenized together
 WINDOW_COLUMNS = {
     "question": pa.int32(), "first": pa.int32(), "start": pa.int32(), "end": pa.int32(),
@@ -86,9 +85,7 @@ class QuestionAnsweringData(DataModule):
         self.sources = parse_sources(source, format=format)
         self.columns = parse_columns(columns or {})
         given = any(one.split for one in self.sources)
-        self.shares = dict(split) if split is not None else {} if given else DEFAULT_SHARES
-        if not set(self.shares) <= set(DEFAULT_SHARES) or not 0 <= sum(self.shares.values()) < 1:
-            raise ConfigError(f"data.split: shares for `val` and `test` below 1 are wanted, found {split}")
+        self.shares = parse_shares(split, told=given)
         if not 0 <= stride < max_length:
             raise ConfigError(f"data.stride: {stride} tokens of windows of {max_length}")
         self.limit, self.max_rejected, self.licence = limit, max_rejected, licence
@@ -99,7 +96,7 @@ class QuestionAnsweringData(DataModule):
         """Return what the windows depend on."""
         return {
             "questions": FORMAT,
-            "sources": [{**vars(one), "uri": assets.fingerprint(as_uri(one.uri))} for one in self.sources],
+            "sources": [identity(one) for one in self.sources],
             "columns": self.columns,
             "shares": self.shares,
             "windows": [self.max_length, self.stride],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from llm_lab import assets
 from llm_lab.data.columnar import read_hub, read_parquet
@@ -53,3 +54,11 @@ def read(source: Source, needed: Sequence[str], *, licence: str = "") -> Iterato
 def as_uri(path: str) -> str:
     """A bare path is a file of this machine."""
     return path if "://" in path else f"file://{path}"
+
+
+def identity(source: Source) -> dict[str, Any]:
+    """What the rows of a source depend on, to be hashed: how it is read, and its contents; of a hub set its name."""
+    told = {name: value for name, value in vars(source).items() if name != "uri"}
+    if source.uri.startswith("hf://"):
+        return {**told, "uri": source.uri}
+    return {**told, "content": assets.fingerprint(as_uri(source.uri))}

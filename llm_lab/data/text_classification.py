@@ -6,26 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_lab import assets
 from llm_lab.config import build, build_all
 from llm_lab.data.columns import Columns
 from llm_lab.data.ingest import ingest
 from llm_lab.data.labelled import LabelTable
 from llm_lab.data.labels import label_names, label_reader
 from llm_lab.data.module import TOKENIZER, DataModule
-from llm_lab.data.readers import as_uri
+from llm_lab.data.readers import identity
 from llm_lab.data.settle import Policy, settle
-from llm_lab.data.source import Source, parse_sources
+from llm_lab.data.shares import parse_shares
+from llm_lab.data.source import parse_sources
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenize import tokenize
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.data.transforms import Transform
-from llm_lab.errors import ConfigError
+from llm_lab.errors import ConfigError, DataError
 
 FORMAT = 1  # of the prepared folder; a change makes old folders unknown
-DEFAULT_SHARES = {"val": 0.1, "test": 0.1}
 
 
 class TextClassificationData(DataModule):
@@ -101,7 +100,8 @@ class TextClassificationData(DataModule):
         self.policy = Policy(
             conflicts=keep, duplicates=duplicates, leaks=leaks, limit=_positive("limit", limit)
         )
-        self.shares = _shares(split, self.sources, self.columns)
+        given = any(source.split or source.format == "hub" for source in self.sources)
+        self.shares = parse_shares(split, told=bool(self.columns.split) or given)
         self.fold = _fold(fold, folds)
         self.max_rejected, self.max_length = max_rejected, max_length
         self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
@@ -115,7 +115,7 @@ class TextClassificationData(DataModule):
         """Return what the tokens depend on: sources' contents, columns, splits, transforms, tokenizer."""
         return {
             "format": FORMAT,
-            "sources": [_identity(source) for source in self.sources],
+            "sources": [identity(source) for source in self.sources],
             "columns": vars(self.columns),
             "labels": [self.problem, self.labels, self._told],
             "shares": self.shares,
@@ -139,6 +139,11 @@ class TextClassificationData(DataModule):
             tokens = tokenize(self, staging, folder, targets)
         finally:
             staging.close()
+        if self.fold and not (tokens.sizes.get("val") and tokens.sizes.get("train")):
+            raise DataError(
+                f"data.folds: of {sum(tokens.sizes.values())} rows none falls to fold {self.fold[0]}, or none is left "
+                f"beside it; {self.fold[1]} folds are too many for so few rows"
+            )
         return DataSpec(
             problem=self.problem,
             labels=targets.names,
@@ -188,28 +193,3 @@ def _fold(fold: int, folds: int | None) -> tuple[int, int] | None:
             f"data.fold: of at least two folds one from 0 to folds - 1 is wanted, found {fold} of {folds}"
         )
     return fold, folds
-
-
-def _shares(
-    split: Mapping[str, float] | None, sources: Sequence[Source], columns: Columns
-) -> Mapping[str, float]:
-    if split is None:
-        told = columns.split or any(source.split or source.format == "hub" for source in sources)
-        return {} if told else DEFAULT_SHARES
-    for name, share in split.items():
-        if name not in DEFAULT_SHARES or not 0 <= share < 1:
-            raise ConfigError(
-                f"data.split.{name}: shares below 1 for `val` and `test` are wanted, found {share}"
-            )
-    if sum(split.values()) >= 1:
-        raise ConfigError(
-            f"data.split: nothing is left to train on: the shares add up to {sum(split.values())}"
-        )
-    return {name: share for name, share in split.items() if share}
-
-
-def _identity(source: Source) -> dict[str, Any]:
-    told = {name: value for name, value in vars(source).items() if name != "uri"}
-    if source.uri.startswith("hf://"):
-        return {**told, "uri": source.uri}
-    return {**told, "content": assets.fingerprint(as_uri(source.uri))}

@@ -10,18 +10,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_lab import assets
 from llm_lab.config import build
 from llm_lab.data.alignment import Aligned, Aligner
 from llm_lab.data.columns import CleanRow
 from llm_lab.data.module import TOKENIZER, DataModule
 from llm_lab.data.progress import progress
-from llm_lab.data.readers import as_uri
+from llm_lab.data.readers import identity
 from llm_lab.data.record import Rejected
 from llm_lab.data.rejects import NAME, RejectLog
 from llm_lab.data.sentences import SentenceReader
 from llm_lab.data.settle import Policy, settle
-from llm_lab.data.source import SPLITS, Source, parse_sources
+from llm_lab.data.shares import parse_shares
+from llm_lab.data.source import SPLITS, parse_sources
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import KEPT, Staging
 from llm_lab.data.tagged import TagTable, aligned_columns, tag_writer
@@ -30,7 +30,7 @@ from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError, DataError
 
-FORMAT = 1  # of the prepared folder; a change makes old folders unknown
+FORMAT = 2  # of the prepared folder; a change makes old folders unknown
 CHUNK = 512  # sentences that are tokenized together
 Places = dict[str, dict[str, str]]
 """Split -> type of entity -> where it first stands."""
@@ -109,7 +109,7 @@ class TokenClassificationData(DataModule):
             unit=unit,
             invalid=invalid,
         )
-        self.shares = _shares(split or {})
+        self.shares = parse_shares(split, default={})
         self.policy = Policy(conflicts=conflicts, duplicates=duplicates, leaks=leaks, limit=limit)
         self.licence, self.max_rejected = licence, max_rejected
         self.max_length, self.stride = max_length, stride
@@ -119,7 +119,7 @@ class TokenClassificationData(DataModule):
         """Return what the tokens depend on: sources' contents, how they are read, splits, tokenizer."""
         return {
             "format": ["tokens", FORMAT],
-            "sources": [_identity(source) for source in self.sources],
+            "sources": [identity(source) for source in self.sources],
             "reader": {
                 name: list(value) if name in {"names", "labels"} and value else value
                 for name, value in vars(self.reader).items()
@@ -158,6 +158,7 @@ class TokenClassificationData(DataModule):
                 "licence": self.licence,
                 "columns": {"text": "text", "unit": self.reader.unit},
                 "truncated_at": self.max_length,
+                "stride": self.stride,
                 "sources": [source.uri for source in self.sources],
                 **read,
                 **settled,
@@ -284,18 +285,3 @@ def _training_texts(staging: Staging) -> Iterator[str]:
         yield values["text"]
     if empty:
         raise DataError("a tokenizer is to be trained, and there are no training sentences")
-
-
-def _shares(split: Mapping[str, float]) -> Mapping[str, float]:
-    if not split.keys() <= {"val", "test"} or not all(share >= 0 for share in split.values()):
-        raise ConfigError(f"data.split: shares for `val` and `test` are wanted, found {dict(split)}")
-    if sum(split.values()) >= 1:
-        raise ConfigError(f"data.split: nothing is left to train on: {dict(split)}")
-    return {name: share for name, share in split.items() if share}
-
-
-def _identity(source: Source) -> dict[str, Any]:
-    told = {name: value for name, value in vars(source).items() if name != "uri"}
-    if source.uri.startswith("hf://"):
-        return {**told, "uri": source.uri}
-    return {**told, "content": assets.fingerprint(as_uri(source.uri))}

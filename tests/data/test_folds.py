@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llm_lab.data.columns import CleanRow
 from llm_lab.data.settle import Policy, settle
 from llm_lab.data.staging import Staging
-from llm_lab.errors import ConfigError
+from llm_lab.errors import ConfigError, DataError
 from tests.data.conftest import Make, sentence, table
 
 POLICY = Policy(conflicts="drop", duplicates="drop", leaks="drop", limit=None)
@@ -61,3 +61,12 @@ def test_folds_of_a_data_module(make: Make) -> None:
 def test_a_fold_that_is_not_there_is_refused(make: Make, fold: int, folds: int) -> None:
     with pytest.raises(ConfigError, match="folds"):
         make(table([("a", "b")]), fold=fold, folds=folds)
+
+
+def test_a_fold_without_rows_is_refused(make: Make) -> None:
+    rows = [(sentence(number), "ab"[number % 2]) for number in range(4)]
+    with pytest.raises(
+        DataError, match=r"data.folds: of 4 rows none falls to fold \d+, .* 50 folds are too many"
+    ):
+        for fold in range(50):
+            make(table(rows), folds=50, fold=fold, split={}).prepare()

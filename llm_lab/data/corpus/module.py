@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_lab import assets
 from llm_lab.config import build, build_all
 from llm_lab.data.corpus.pairs import PairTable
 from llm_lab.data.corpus.prepare import gather, lay_out
-from llm_lab.data.corpus.sources import CorpusSource, parse_corpus
+from llm_lab.data.corpus.sources import parse_corpus
 from llm_lab.data.corpus.stream import Stream
 from llm_lab.data.corpus.tables import BlockTable, PieceTable
 from llm_lab.data.module import TOKENIZER, DataModule
-from llm_lab.data.readers import as_uri
+from llm_lab.data.readers import identity
+from llm_lab.data.shares import parse_shares
 from llm_lab.data.source import SPLITS
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import Staging
@@ -91,8 +91,8 @@ class CorpusData(DataModule):
             header=header,
             encoding=encoding,
         )
-        self.shares = dict(split if split is not None else {} if _told(self.sources) else {"val": 0.05})
-        _check_shares(self.shares)
+        given = any(one.source.split for one in self.sources)
+        self.shares = parse_shares(split, told=given, default={"val": 0.05})
         if near_duplicates is not None and not 0 < near_duplicates <= 1:
             raise ConfigError(f"data.near_duplicates: a share above 0 is wanted, found {near_duplicates}")
         if max_length < 8:  # noqa: PLR2004 - special tokens and something between them
@@ -118,7 +118,7 @@ class CorpusData(DataModule):
         ]
         return {
             "corpus": FORMAT,
-            "sources": [_identity(one) for one in self.sources],
+            "sources": [{**vars(one), "source": identity(one.source)} for one in self.sources],
             "cleaning": cleaning,
             "tokenizer": self.tokenizer.identity(),
             "layout": [self.layout, self.next_token, self.swap, self.max_length, self.seed],
@@ -221,25 +221,3 @@ class CorpusData(DataModule):
         for row in range(len(table)):
             ids = table.batch(np.array([row]), 0)["input_ids"][0]
             yield {"text": tokenizer.decode(ids, skip_special_tokens=True)}
-
-
-def _told(sources: Sequence[CorpusSource]) -> bool:
-    return any(one.source.split for one in sources)
-
-
-def _check_shares(shares: Mapping[str, float]) -> None:
-    for name, share in shares.items():
-        if name not in {"val", "test"} or not 0 <= share < 1:
-            raise ConfigError(
-                f"data.split.{name}: shares below 1 for `val` and `test` are wanted, found {share}"
-            )
-    if sum(shares.values()) >= 1:
-        raise ConfigError(
-            f"data.split: nothing is left to train on: the shares add up to {sum(shares.values())}"
-        )
-
-
-def _identity(one: CorpusSource) -> dict[str, Any]:
-    told = {**vars(one), "source": {k: v for k, v in vars(one.source).items() if k != "uri"}}
-    uri = one.source.uri
-    return {**told, "content": uri if uri.startswith("hf://") else assets.fingerprint(as_uri(uri))}
