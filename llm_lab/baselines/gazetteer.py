@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torchmetrics import Metric, MetricCollection
 
 from llm_lab.baselines.baseline import Baseline, Row, Source
-from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec, Split
 from llm_lab.data.tags import Entity, encode, entities, scheme_of
 from llm_lab.errors import ConfigError
+from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.token_classification import measured
 
 Phrase = tuple[str, ...]
@@ -44,15 +43,15 @@ class Tagger(Baseline):
                 f"baseline: token_classification wants a tag per word, the data have {spec.problem}"
             )
         self.fit(data.rows("train"))
-        collection = MetricCollection(build_all(metrics, expected=Metric, key="task.metrics"))
+        scores = collection(metrics)
         number = {name: index for index, name in enumerate(spec.labels)}
         for row in data.rows(split):
             predicted, labels = (
                 torch.tensor([number[tag] for tag in tags])
                 for tags in (self.tag(row["tokens"], spec), row["tags"])
             )
-            collection.update(**measured(predicted, labels, torch.tensor([len(labels)]), spec))
-        return {name: float(value) for name, value in collection.compute().items()}
+            scores.update(**measured(predicted, labels, torch.tensor([len(labels)]), spec))
+        return {name: float(value) for name, value in scores.compute().items()}
 
 
 class MajorityTag(Tagger):

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torchmetrics import Metric, MetricCollection
 
 from llm_lab.baselines.baseline import Baseline, Row, Source
-from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec, Split
+from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.squad_metrics import answer_metrics
 
 WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+")
@@ -76,10 +75,10 @@ class ChoiceOverlap(Baseline):
         self, data: Source, *, spec: DataSpec, metrics: Mapping[str, Any], split: Split
     ) -> dict[str, float]:
         """The values of the task's metrics."""
-        collection = MetricCollection(build_all(metrics, expected=Metric, key="task.metrics"))
+        scores = collection(metrics)
         for row in data.rows(split):
             asked = set(WORD.findall(row["text"].lower()))
             words = [set(WORD.findall(choice.lower())) for choice in row["choices"]]
             shares = [len(some & asked) / max(1, len(some)) for some in words]
-            collection.update(torch.tensor([shares]), torch.tensor([row["label"]]))
-        return {name: float(value) for name, value in collection.compute().items()}
+            scores.update(torch.tensor([shares]), torch.tensor([row["label"]]))
+        return {name: float(value) for name, value in scores.compute().items()}

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, tensor
-from torchmetrics import Metric, MetricCollection
 
-from llm_lab.config import build_all
+from llm_lab.tasks.metrics import collection
 
 
 class TextPairs(NamedTuple):
@@ -36,6 +35,6 @@ class TextPairs(NamedTuple):
 
 def measure_ranks(metrics: Mapping[str, Any], forward: Tensor, back: Tensor) -> dict[str, float]:
     """The task's metrics of the ranks of both directions."""
-    collection = MetricCollection(build_all(metrics, expected=Metric, key="task.metrics"))
-    collection.update(forward=forward, back=back)
-    return {name: float(value) for name, value in collection.compute().items()}
+    scores = collection(metrics)
+    scores.update(forward=forward, back=back)
+    return {name: float(value) for name, value in scores.compute().items()}

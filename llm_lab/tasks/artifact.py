@@ -125,6 +125,7 @@ def facts(spec: DataSpec, task: str) -> dict[str, Any]:
         "labels": list(spec.labels),
         "columns": dict(spec.summary.get("columns") or {name: name for name in spec.modalities}),
         "max_length": limit(spec),
+        "stride": spec.summary.get("stride"),
         "transforms": dict(spec.summary.get("transforms") or {}),
         "seed": spec.summary.get("seed", 0),
         "data": {"fingerprint": spec.fingerprint, "rows": dict(spec.sizes)},

@@ -10,14 +10,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from torchmetrics import Metric, MetricCollection
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec
 from llm_lab.models.heads import Head
 from llm_lab.models.sentence import embed, write_sentence_files
 from llm_lab.tasks.artifact import limit
+from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.ranking import compare, pairs
 from llm_lab.tasks.retrieval_metrics import Embeddings
 from llm_lab.tasks.task import Batch, Task
@@ -70,10 +69,7 @@ class Contrastive(Task):
         self.pooling, self.normalize = pooling, normalize
         self.scale, self.symmetric, self.chunk = scale, symmetric, chunk
         self.split = Embeddings()
-        self.metrics = MetricCollection(
-            {**build_all(metrics, expected=Metric, key="task.metrics")},
-            compute_groups=False,  # two metrics that agree once would be taken for one
-        )
+        self.metrics = collection(metrics)
 
     def configure_model(self) -> None:
         """As `Task.configure_model`; the pooler that some encoders bring along is kept, but gets no gradient."""

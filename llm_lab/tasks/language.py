@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import MeanMetric
 
-from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec
 from llm_lab.tasks.attention import within_documents
+from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.task import Batch, Task
 
 FIXED = -1  # epoch of the noise in validation and test: the same at every time
@@ -49,7 +49,7 @@ class Language(Task):
         )
         self.seed = seed
         self.mean_loss = MeanMetric()
-        self.metrics = MetricCollection(build_all(metrics, expected=Metric, key="task.metrics"))
+        self.metrics = collection(metrics)
 
     def targeted(self, batch: Batch) -> Batch:
         """The batch with inputs and targets of the objective; by default the data's own."""

@@ -20,6 +20,19 @@ SUITED = {
 }
 
 
+def collection(
+    nodes: Mapping[str, Any], expected: type[Metric] = Metric, **injected: Any
+) -> MetricCollection:
+    """Metrics by name, each with counts of its own.
+
+    torchmetrics would take two metrics whose counts agree after the first batch for one from then on; ours may agree
+    by chance (precision and recall of nothing found).
+    """
+    return MetricCollection(
+        build_all(nodes, expected=expected, key="task.metrics", **injected), compute_groups=False
+    )
+
+
 def build_metrics(nodes: Mapping[str, Any], spec: DataSpec) -> MetricCollection:
     """The metrics of a mapping name -> torchmetrics node; those that share their counts keep them once.
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import MeanMetric
 
-from llm_lab.config import build_all
 from llm_lab.data.spec import DataSpec
 from llm_lab.models.heads import Head
 from llm_lab.tasks.language_metrics import Share
+from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.segments import without_foreign_types
 from llm_lab.tasks.task import Batch, Task
 
@@ -46,7 +46,7 @@ class MultipleChoice(Task):
             spec=spec, model=model, optimizer=optimizer, scheduler=scheduler, regularizers=regularizers
         )
         self.mean_loss = MeanMetric()
-        self.metrics = MetricCollection(build_all(metrics, expected=Metric, key="task.metrics"))
+        self.metrics = collection(metrics)
 
     def inputs(self, batch: Batch) -> dict[str, Any]:
         """Tokens [B, C, T]; of a choice that only fills up one is attended to, so that its score is a number."""

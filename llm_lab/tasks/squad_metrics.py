@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
-from llm_lab.config import build_all
+from llm_lab.tasks.metrics import collection
 
 Rules = Literal["squad", "cmrc2018"]
 ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -158,7 +158,7 @@ class F1(OfQuestions):
 
 def answer_metrics(nodes: Mapping[str, Any]) -> MetricCollection:
     """The metrics of a mapping name -> node; torchmetrics would share the states of those that begin equal."""
-    return MetricCollection(build_all(nodes, expected=OfQuestions, key="task.metrics"), compute_groups=False)
+    return collection(nodes, OfQuestions)
 
 
 def _joined(parts: list[Tensor] | Tensor) -> Tensor:

@@ -7,9 +7,8 @@ from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import MeanMetric
 
-from llm_lab.config import build_all
 from llm_lab.data.alignment import IGNORED
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.tags import spans
@@ -17,6 +16,7 @@ from llm_lab.errors import ConfigError
 from llm_lab.models.folder import model_folder
 from llm_lab.models.heads import Head
 from llm_lab.tasks.crf import NAME, LinearChain, sentences
+from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.task import Batch, Task
 
 
@@ -63,7 +63,7 @@ class TokenClassification(Task):
         )
         self.crf = crf
         self.mean_loss = MeanMetric()
-        self.metrics = MetricCollection(build_all(metrics, expected=Metric, key="task.metrics"))
+        self.metrics = collection(metrics)
 
     @property
     def chain(self) -> LinearChain:
