@@ -24,11 +24,15 @@ def predict(folder: Path, *, source: str, output: str = "-", column: str | None 
     from llm_lab.predictors import predictor
 
     model = predictor(folder)
-    as_json = source.endswith((".jsonl", ".ndjson", ".json")) or output.endswith(".jsonl")
     rows = model.answered(model.read(source, column))
     with _opened(output) as stream:
-        model.write(rows, stream, as_json=as_json)
+        model.write(rows, stream, _suffix(source, output))
     return 0
+
+
+def _suffix(source: str, output: str) -> str:
+    """Of the output's name; JSON lines for rows that come as JSON."""
+    return ".jsonl" if source.endswith((".jsonl", ".ndjson", ".json")) else Path(output).suffix
 
 
 @contextmanager

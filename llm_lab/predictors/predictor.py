@@ -20,6 +20,7 @@ from llm_lab.models.heads import Head
 
 Row = dict[str, Any]
 FACTS, MODEL = "llm_lab.json", "model"
+JSON_LINES = ".jsonl"
 CHUNK = 1024  # rows held at once: enough to sort by length, little enough to stream
 
 
@@ -60,9 +61,15 @@ class Predictor(ABC):
             self.facts = {**self.facts, "columns": {**self.facts.get("columns", {}), "text": [column]}}
         return read_rows(source, column=self.columns[0])
 
-    def write(self, rows: Iterator[Row], stream: TextIO, *, as_json: bool) -> None:
-        """Write answered rows as they come: JSON lines, or CSV in which no cell runs as a formula."""
-        if as_json:
+    def write(self, rows: Iterator[Row], stream: TextIO, suffix: str) -> None:
+        """Write answered rows as they come: JSON lines, or CSV in which no cell runs as a formula.
+
+        Args:
+            rows: what `answered` gives.
+            stream: a text file.
+            suffix: of the output's name, such as ``.csv``; ``.jsonl`` where the input has it and the output has none.
+        """
+        if suffix == JSON_LINES:
             stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             return
         writer: csv.DictWriter[str] | None = None

@@ -46,7 +46,7 @@ class Reader(Predictor):
                 raise DataError(f"{source}: row {number} has no column `{names['context']}`")
             yield {names["id"]: str(number), **row}
 
-    def write(self, rows: Iterator[Row], stream: TextIO, *, as_json: bool) -> None:
+    def write(self, rows: Iterator[Row], stream: TextIO, suffix: str) -> None:
         """Write one JSON object, ``{id: answer}``, as rows come."""
         stream.write("{")
         for number, row in enumerate(rows):

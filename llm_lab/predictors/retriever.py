@@ -11,7 +11,7 @@ import numpy as np
 
 from llm_lab.models.heads import Head
 from llm_lab.models.sentence import embed_texts, read_sentence_files
-from llm_lab.predictors.predictor import Predictor, Row
+from llm_lab.predictors.predictor import JSON_LINES, Predictor, Row
 
 
 class Retriever(Predictor):
@@ -49,11 +49,11 @@ class Retriever(Predictor):
         for text in texts:
             yield {"embedding": next(found) if text else []}
 
-    def write(self, rows: Iterator[Row], stream: TextIO, *, as_json: bool) -> None:
+    def write(self, rows: Iterator[Row], stream: TextIO, suffix: str) -> None:
         """Write vectors alone to ``.npy``, else rows with them; in CSV as JSON lists."""
-        if Path(str(stream.name)).stem.endswith(".npy"):  # the name while it is written is .NAME.npy.tmp
+        if suffix == ".npy":
             vectors = [row["embedding"] or [0.0] * self.model.config.hidden_size for row in rows]
             np.save(cast("Any", stream).buffer, np.array(vectors, np.float32))
             return
         listed = (row | {"embedding": json.dumps(row["embedding"])} for row in rows)
-        super().write(rows if as_json else listed, stream, as_json=as_json)
+        super().write(rows if suffix == JSON_LINES else listed, stream, suffix)

@@ -20,7 +20,7 @@ from llm_lab.data.text_files import STANDARD_INPUT, open_text
 from llm_lab.errors import DataError
 from llm_lab.models.adapted import base_of
 from llm_lab.models.heads import Head
-from llm_lab.predictors.predictor import Predictor, Row
+from llm_lab.predictors.predictor import JSON_LINES, Predictor, Row
 from llm_lab.tasks.crf import chain, sentences, transitions
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ class Tagger(Predictor):
 
     def load(self, folder: Path) -> Any:
         """The model, the way to its tokens, and the CRF where it was trained with one."""
-        self.aligner = Aligner(tokenizer=folder, max_length=int(self.facts["max_length"]))
+        length, stride = int(self.facts["max_length"]), self.facts.get("stride")
+        self.aligner = Aligner(tokenizer=folder, max_length=length, stride=stride)
         labels: list[str] = self.facts["labels"]
         saved = transitions(base_of(folder))
         self.chain = None if saved is None else chain(labels, base_of(folder))
@@ -105,12 +106,12 @@ class Tagger(Predictor):
         emissions, mask = sentences(logits, words)
         return self.chain.decode(emissions, mask)[mask]
 
-    def write(self, rows: Iterator[Row], stream: TextIO, *, as_json: bool) -> None:
+    def write(self, rows: Iterator[Row], stream: TextIO, suffix: str) -> None:
         """Write JSON lines; CSV with a line per word into a file of that name; CoNLL otherwise."""
-        if as_json:
-            super().write(rows, stream, as_json=True)
-        elif ".csv" in Path(str(getattr(stream, "name", ""))).suffixes:
-            super().write(_words(rows), stream, as_json=False)
+        if suffix == JSON_LINES:
+            super().write(rows, stream, suffix)
+        elif suffix == ".csv":
+            super().write(_words(rows), stream, suffix)
         else:
             for row in rows:
                 columns = (row[name] for name in ("tokens", "input_tags", "tags") if name in row)
