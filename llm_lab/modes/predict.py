@@ -31,8 +31,8 @@ def predict(folder: Path, *, source: str, output: str = "-", column: str | None 
 
 
 def _suffix(source: str, output: str) -> str:
-    """Of the output's name; JSON lines for rows that come as JSON."""
-    return ".jsonl" if source.endswith((".jsonl", ".ndjson", ".json")) else Path(output).suffix
+    """Of the output's name; one without a suffix is written as it is read, JSON as JSON lines."""
+    return Path(output).suffix or (".jsonl" if source.endswith((".jsonl", ".ndjson", ".json")) else "")
 
 
 @contextmanager
