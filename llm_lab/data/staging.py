@@ -41,8 +41,12 @@ def key_of(text: str) -> int:
 
 def folded(text: str) -> str:
     """The text without what should not tell two texts apart: case, width and runs of white space."""
-    text = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(text.split())
+    if text.isascii():
+        return " ".join(text.lower().split())
+    composed = unicodedata.normalize(
+        "NFKC", text
+    ).casefold()  # which takes some letters apart from their accents
+    return " ".join(unicodedata.normalize("NFKC", composed).split())
 
 
 class Staging:

@@ -12,12 +12,15 @@ from llm_lab.config.words import Words
 from llm_lab.errors import ConfigError
 from llm_lab.modes.quiet import hush
 
+JSON = {".json", ".jsonl", ".ndjson"}
+
 
 def predict(folder: Path, *, source: str, output: str = "-", column: str | None = None) -> int:
     """Stream rows from ``source`` (a file, ``-`` for standard input) to ``output``, answered.
 
     Every row keeps its columns and gains what the model says; a column of the same name is kept as ``input_label``
-    and so on. JSONL in, JSONL out; otherwise the format that suits the problem, CSV for most. A row without text
+    and so on. The suffix of ``output`` tells the format; without one it is
+    JSON lines for JSON, otherwise what suits the problem, CSV for most. A row without text
     keeps its place with an empty answer.
     """
     hush(log_file=False)
@@ -31,8 +34,9 @@ def predict(folder: Path, *, source: str, output: str = "-", column: str | None 
 
 
 def _suffix(source: str, output: str) -> str:
-    """Of the output's name; one without a suffix is written as it is read, JSON as JSON lines."""
-    return Path(output).suffix or (".jsonl" if source.endswith((".jsonl", ".ndjson", ".json")) else "")
+    """Of the output's name; one without a suffix is written as it is read; any JSON as JSON lines."""
+    suffix = Path(output).suffix or Path(source).suffix
+    return ".jsonl" if suffix in JSON else Path(output).suffix
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm_lab.data.staging import folded
@@ -24,6 +24,7 @@ def test_case_and_spacing_do_not_change_the_split(text: str, space: str) -> None
 
 
 @given(st.text())
+@example("ß\u0301")
 def test_folding_twice_changes_nothing_more(text: str) -> None:
     assert folded(folded(text)) == folded(text)
 

@@ -53,6 +53,15 @@ def test_jsonl_in_jsonl_out_to_a_file(lab: Callable[..., Result], folder: Path) 
     assert all(answer["label"] in {"good", "bad"} and 0.5 <= answer["probability"] <= 1 for answer in answers)
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.json", "out.ndjson"])
+def test_the_output_s_suffix_tells_the_format(name: str, lab: Callable[..., Result], folder: Path) -> None:
+    (folder / "one.jsonl").write_text(json.dumps({"text": toy_rows(1)[0][0]}) + "\n")
+    assert lab("predict", "run", "--input", "one.jsonl", "--output", name).code == 0
+    text = (folder / name).read_text()
+    row = next(csv.DictReader(io.StringIO(text))) if name.endswith("csv") else json.loads(text)
+    assert row["label"] in {"good", "bad"}
+
+
 def test_standard_input_is_text(folder: Path) -> None:
     import subprocess
     import sys
