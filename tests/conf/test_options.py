@@ -63,6 +63,7 @@ def test_no_group_is_forgotten() -> None:
         "task",
         "experiment",
         "debug",
+        "size",
         "hydra",
         "paths",
         "pipeline",
