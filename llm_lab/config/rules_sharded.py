@@ -13,6 +13,7 @@ from llm_lab.config.rules_strategy import AVERAGES, local_ranks
 
 SHARDED = "llm_lab.strategies.sharded.Sharded"
 ZERO = "llm_lab.strategies.zero.Zero"
+PARTIAL = "llm_lab.peft.partial.Partial"  # freezes, and adds nothing
 WHOLE_MATRICES = {
     ZERO: ("muon", "adafactor", "lbfgs"),  # DeepSpeed hands the optimizer flat pieces of many parameters
     SHARDED: ("adafactor", "lbfgs"),  # torch's do not work on DTensors
@@ -109,6 +110,18 @@ def layers_can_be_cut(values: Values) -> Iterator[Fault]:
                 message=f"its {field}, {fixed:g}, cannot be divided by {ranks} tensor-parallel ranks",
                 suggestion="another strategy.tensor_parallel, or strategy=fsdp2",
             )
+
+
+@rule
+def little_that_is_cut(values: Values) -> Iterator[Fault]:
+    """Tensor parallelism cuts the layers of the architecture, and knows of none beside them."""
+    name = target(values, "peft")
+    if name and name != PARTIAL and tensor_ranks(values) != 1:
+        yield Fault(
+            key="peft",
+            message=f"{name.rpartition('.')[2]} adds to layers which tensor parallelism cuts into pieces",
+            suggestion="strategy=fsdp2, or peft=bitfit",
+        )
 
 
 def _pretrained_sizes(source: Any) -> Values:

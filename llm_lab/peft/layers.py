@@ -21,6 +21,7 @@ from llm_lab.models.structure import layer_stack
 from llm_lab.models.wrapper import Wrapper
 from llm_lab.peft.bottleneck import refuse_adapted
 from llm_lab.peft.head import head_of
+from llm_lab.strategies.whole import whole
 
 Targets = Sequence[str] | str | None
 LORA_TARGETS = {**TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING, "modernbert": ["attn.Wqkv"]}
@@ -57,7 +58,8 @@ class Factors(Wrapper):
     def merge(self, module: nn.Module) -> nn.Module:
         """Multiply the factors into the weights, and put the plain layers back."""
         for parent, name, layer in list(_factored(module)):
-            layer.merge(safe_merge=True)
+            with whole(layer):
+                layer.merge(safe_merge=True)
             setattr(parent, name, layer.get_base_layer())
         if hasattr(module, "peft_config"):
             del module.peft_config

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 from peft import PeftModel
 from peft.utils.constants import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from llm_lab.models.adapted import BASE
 from llm_lab.models.wrapper import outline
 from llm_lab.peft import bottleneck
 from llm_lab.peft.prompts import watch
+from llm_lab.strategies.parallel import Parallel
 
 KIND = "LLM_LAB_BOTTLENECK"  # a kind that PEFT does not know and says so
 
@@ -34,6 +37,20 @@ def write_adapter(model: Any, folder: Path) -> None:
     sizes = {name: one.down.out_features for name, one in adapters.items()}
     text = json.dumps({"peft_type": KIND, "base_model_name_or_path": BASE, "sizes": sizes}, indent=2)
     (folder / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def gather_adapter(model: Any, parallel: Parallel) -> None:
+    """Put whole tensors into the adapter of a model that lies in parts: it is small, the model is not touched.
+
+    Every rank calls this, with an outline of its model.
+    """
+    prompts = isinstance(model, PeftModel)
+    parts = model.prompt_encoder if prompts else nn.ModuleList(bottleneck.adapters_of(model).values())
+    for part in parts.modules():  # hooks would look for shards
+        part._forward_pre_hooks, part._forward_hooks = OrderedDict(), OrderedDict()  # noqa: SLF001
+    for entry in parallel.entries(parts):
+        owner, _, name = entry.name.rpartition(".")
+        setattr(parts.get_submodule(owner), name, nn.Parameter(entry.fetch()))
 
 
 def without_adapter(model: Any) -> Any:

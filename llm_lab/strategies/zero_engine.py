@@ -169,11 +169,14 @@ class ZeroEngine(DeepSpeedStrategy):
             zero_state.restore(optimizer, state)
 
     def entries(self, model: nn.Module) -> list[Entry]:
-        """Whole tensors in single precision: of the optimizer's parts, or of the checkpoint that was tested."""
+        """Whole tensors in single precision: of the optimizer's parts, or of the checkpoint that was tested.
+
+        What does not train is taken from the model, where adapters may have been merged into it.
+        """
         names = {id(tensor): name for name, _, tensor in own_tensors(self._module())}
         return [
             zero_state.stored_entry(name, tensor, self.loaded / folder.WEIGHTS, names[id(tensor)])
-            if self.loaded
+            if self.loaded and tensor.requires_grad
             else zero_state.entry(name, tensor)
             for name, _, tensor in own_tensors(model)
         ]

@@ -20,7 +20,7 @@ from llm_lab.errors import RunError
 from llm_lab.models import wrapper
 from llm_lab.models.adapted import BASE
 from llm_lab.peft.bottleneck import is_adapted
-from llm_lab.peft.saved import without_adapter, write_adapter
+from llm_lab.peft.saved import gather_adapter, without_adapter, write_adapter
 from llm_lab.strategies.auto import Auto
 from llm_lab.strategies.parallel import Parallel
 from llm_lab.strategies.stream import Entry, write_stream
@@ -65,6 +65,8 @@ def write_artifact(
     writes = any(one.writes_weights for one in wrappers)
     twin = copy.deepcopy(model) if writes and not in_parts else wrapper.outline(model)
     merged = exported(wrapper.merge(wrappers, twin))
+    if parallel is not None and in_parts and is_adapted(merged):
+        gather_adapter(merged, parallel)
     plain = without_adapter(merged) if is_adapted(merged) else merged
     if not isinstance(plain, PreTrainedModel):
         raise RunError(f"{folder}: a {type(plain).__name__} is left after merging, no model of transformers")

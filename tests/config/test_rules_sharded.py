@@ -114,3 +114,20 @@ def test_a_file_for_deepspeed_is_there(tmp_path: Path, monkeypatch: pytest.Monke
     rights: list[Any] = ["zero.json", None, {"zero_optimization": {}}]
     for right in rights:
         assert not found(rules.file_for_deepspeed, strategy=ZERO | {"config": right})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "method", "wrong"),
+    [
+        (sharded(1, None), "layers.lora", 1),
+        (sharded(None, 2), "prompts.prefix", 1),
+        (sharded(1, None), "partial.Partial", 0),
+        (sharded(), "layers.lora", 0),
+        (ZERO, "prompts.prefix", 0),
+    ],
+)
+def test_what_is_beside_the_layers_is_not_cut(strategy: Any, method: str, wrong: int) -> None:
+    faults = found(rules.little_that_is_cut, strategy=strategy, peft={"_target_": f"llm_lab.peft.{method}"})
+    assert len(faults) == wrong
+    assert all(one.startswith(f"peft: {method.rpartition('.')[2]} adds to layers") for one in faults)
+    assert not found(rules.little_that_is_cut, strategy=strategy, peft=None)
