@@ -19,6 +19,7 @@ KINDS = {
     "choice": "chooser:Chooser",
     "pairs": "retriever:Retriever",
     "language": "language:LanguageScorer",
+    "triples": "completer:Completer",
 }
 
 

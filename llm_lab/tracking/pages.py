@@ -32,6 +32,7 @@ class Material:
     ledger: Mapping[str, Any] = field(default_factory=dict)
     baselines: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     architecture: str = ""  # class of transformers that the saved weights belong to
 
 
@@ -85,6 +86,7 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "classes": panels.classes(material.spec, material.predictions, svg=svg),
         "calibration": panels.calibration(material.spec, material.predictions, material.metrics, svg=svg),
         "numbers": panels.number_plots(material.spec, material.predictions) if svg else [],
+        "tables": {title: rows for title, rows in material.tables.items() if rows},
         "mistakes": material.mistakes[:SHOWN_MISTAKES],
         "sizes": facts.sizes(material.spec),
         "data_facts": facts.data_facts(material.spec.summary),
@@ -115,6 +117,7 @@ TARGETS = {
     "choice": "one text of several",
     "pairs": "texts that belong together",
     "language": "text alone",
+    "triples": "entities that complete triples",
 }
 
 
