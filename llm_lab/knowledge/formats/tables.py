@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pyoxigraph import Quad
 
 from llm_lab.config.nearest import did_you_mean
+from llm_lab.data.delimited import check_columns
 from llm_lab.data.readers import READERS
 from llm_lab.data.record import Record, Rejected, UnusableError
 from llm_lab.data.source import SPLIT_NAMES, Source
@@ -191,6 +193,28 @@ def _relations(row: Mapping[str, Any], source: GraphSource) -> dict[str, Relatio
     """Every column that nothing else uses, as a relation to literals."""
     used = {source.subject, *(source.labels or {}).values(), *source.aliases, *(source.where or {})}
     return {name: Relation(column=name, to="auto") for name in row if name not in used}
+
+
+def inferred(source: GraphSource, *, entities: Sequence[str]) -> GraphSource:
+    """The mapping of a table with a column for the subject: some columns lead to entities, the others to literals.
+
+    A column `label` or `name` holds the labels, where it is not one of ``entities``.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    first = next((one for one in _records(Path(source.uri), source) if isinstance(one, Record)), None)
+    columns = list(first.values) if first else []
+    for name in entities:
+        check_columns(columns, [name], Path(source.uri))
+    label = next((name for name in ("label", "name") if name in columns and name not in entities), None)
+    used = {source.subject, label}
+    relations = {
+        name: Relation(column=name, to="entity" if name in entities else "auto")
+        for name in columns
+        if name not in used
+    }
+    return replace(source, labels={source.language: label} if label else None, relations=relations)
 
 
 def schema(source: GraphSource, relations: Mapping[str, Relation]) -> Iterator[Fact]:
