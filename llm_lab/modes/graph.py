@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -41,9 +41,8 @@ def _stats(words: Words) -> int:
     from llm_lab.knowledge.statistics import statistics
 
     found = statistics(open_graph(_place(words)))
-    per_split = lambda counts: ", ".join(f"{split} {count:,}" for split, count in counts.items())  # noqa: E731
-    print(f"facts      {sum(found.facts.values()):,} ({per_split(found.facts)})")
-    print(f"triples    {sum(found.links.values()):,} of two entities ({per_split(found.links)})")
+    print(f"facts      {sum(found.facts.values()):,} ({_by_split(found.facts)})")
+    print(f"triples    {sum(found.links.values()):,} of two entities ({_by_split(found.links)})")
     print(
         f"entities   {found.entities:,}; in {found.degree[0]:g} triples each (median), {found.degree[1]:,} at most"
     )
@@ -54,6 +53,10 @@ def _stats(words: Words) -> int:
     _table(("attribute", "type", "facts"), literals)
     _table(("language", "labels"), found.languages.most_common())
     return 0
+
+
+def _by_split(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{split} {count:,}" for split, count in counts.items())
 
 
 def _validate(words: Words) -> int:
