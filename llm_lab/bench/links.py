@@ -21,7 +21,14 @@ from typing import Any
 from llm_lab.bench.mirror import mirror
 from llm_lab.bench.report import ratio, save, show
 
-COLUMNS = ("", "seconds an epoch", "seconds of evaluation", "test MRR", "epochs/s / PyKEEN", "evaluation / PyKEEN")
+COLUMNS = (
+    "",
+    "seconds an epoch",
+    "seconds of evaluation",
+    "test MRR",
+    "epochs/s / PyKEEN",
+    "evaluation / PyKEEN",
+)
 NAMES = {"ours": "ours", "pykeen": "PyKEEN"}
 
 
@@ -37,13 +44,19 @@ def main(words: Sequence[str] = ()) -> None:
                 print(loop, name, rounds[loop][name][-1], flush=True)
         title = f"ComplEx {options.dim} on {options.graph}, batch {options.batch}, {options.epochs} epochs, {loop}"
         show(title, COLUMNS, [row(name, rounds[loop]) for name in NAMES])
-    print(f"figures: {save('links', {'rounds': rounds, 'options': vars(options) | {'json': None}}, options.json)}")
+    print(
+        f"figures: {save('links', {'rounds': rounds, 'options': vars(options) | {'json': None}}, options.json)}"
+    )
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Read the options of this benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m llm_lab.bench links", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="where to write the figures; a file in the cache without it")
+    parser = argparse.ArgumentParser(
+        prog="python -m llm_lab.bench links", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--json", type=Path, help="where to write the figures; a file in the cache without it"
+    )
     parser.add_argument("--graph", default="codex_s", help="a choice of knowledge=")
     parser.add_argument("--dim", type=int, default=256, help="complex numbers per vector")
     parser.add_argument("--batch", type=int, default=512)
@@ -82,7 +95,9 @@ def prepared(graph: str, folder: Path) -> dict[str, str]:
     for split, ids in triples.splits.items():
         files[split] = str(folder / f"{split}.tsv")
         names = triples.entities, triples.relations, triples.entities
-        lines = ("\t".join(one[number] for one, number in zip(names, row, strict=True)) for row in ids.tolist())
+        lines = (
+            "\t".join(one[number] for one, number in zip(names, row, strict=True)) for row in ids.tolist()
+        )
         Path(files[split]).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return files
 

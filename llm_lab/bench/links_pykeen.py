@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -44,7 +45,7 @@ def main(job: dict[str, Any]) -> None:
             use_tqdm_batch=False,
         )
         marks.append(time.perf_counter())
-    seconds = [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    seconds = [after - before for before, after in pairwise(marks)]
     start = time.perf_counter()
     found = RankBasedEvaluator(filtered=True).evaluate(
         model=model,

@@ -126,5 +126,7 @@ def _labels(uri: str, licence: str) -> dict[str, str]:
         raise DataError(f"data.labels: {path}: {error}") from error
     if not isinstance(content, Mapping):
         raise DataError(f"data.labels: {path}: a JSON object of labels by identifier is wanted")
-    found = {key: value.get("label") if isinstance(value, Mapping) else value for key, value in content.items()}
+    found = {
+        key: value.get("label") if isinstance(value, Mapping) else value for key, value in content.items()
+    }
     return {str(key): str(value) for key, value in found.items() if value}

@@ -118,7 +118,9 @@ def _has_header(path: Path) -> bool:
 def _lines(rows: Iterator[Row]) -> Iterator[Row]:
     for row in rows:
         rest = {key: value for key, value in row.items() if key not in Completer.answers}
-        for place, answer in enumerate(row["answers"] or [dict.fromkeys(("id", "label", "score", "known"), "")]):
+        for place, answer in enumerate(
+            row["answers"] or [dict.fromkeys(("id", "label", "score", "known"), "")]
+        ):
             yield {**rest, "place": place + 1 if row["answers"] else "", **answer, "note": row["note"]}
 
 

@@ -102,7 +102,9 @@ def _settle(
     wanted = shares * (1 - smoothing)
     losses.index_add_(0, rows, -wanted * reached)
     chance = (reached - norms[rows]).exp() if loss == "cross_entropy" else reached.sigmoid()
-    scores[rows, columns] = (chance - flat - wanted).to(scores.dtype)  # in single precision: close to zero at the end
+    scores[rows, columns] = (chance - flat - wanted).to(
+        scores.dtype
+    )  # in single precision: close to zero at the end
     return losses
 
 

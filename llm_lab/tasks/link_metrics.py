@@ -102,6 +102,8 @@ class Asked(Metric):
     def compute(self) -> dict[str, Tensor]:
         """Each as one tensor, tails before heads, in the order of the triples."""
         parts = {name: getattr(self, name) for name in self.names}
-        whole = {name: (one if isinstance(one, Tensor) else torch.cat(one)).cpu() for name, one in parts.items()}
+        whole = {
+            name: (one if isinstance(one, Tensor) else torch.cat(one)).cpu() for name, one in parts.items()
+        }
         order = torch.argsort(whole["index"], stable=True)
         return {name: value[order] for name, value in whole.items()}

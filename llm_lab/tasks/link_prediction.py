@@ -104,7 +104,9 @@ class LinkPrediction(Task):
         """As `Task.configure_model`; a model that is no `Scorer` is refused."""
         super().configure_model()
         if not isinstance(self.model, Scorer):
-            raise ConfigError(f"model: link_prediction wants a scorer of triples, not {type(self.model).__name__}")
+            raise ConfigError(
+                f"model: link_prediction wants a scorer of triples, not {type(self.model).__name__}"
+            )
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """As `Task.configure_optimizers`; none where nothing trains."""

@@ -55,7 +55,9 @@ def _grouped(
     worth, top = 1 / ranks.realistic, (ranks.realistic <= 10).double()  # noqa: PLR2004 - hits@10
     cells = {"MRR": (worth, slice(None)), "MRR of tails": (worth, ~heads), "MRR of heads": (worth, heads)}
     cells["hits@10"] = (top, slice(None))
-    means = {name: _means(values[where], groups[where], len(names)) for name, (values, where) in cells.items()}
+    means = {
+        name: _means(values[where], groups[where], len(names)) for name, (values, where) in cells.items()
+    }
     counts = torch.bincount(groups, minlength=len(names)) // 2
     for number in counts.nonzero()[:, 0].tolist():
         figures = {name: float(values[number]) for name, values in means.items()}
@@ -93,7 +95,8 @@ def classification(scores: dict[str, Tensor], triples: dict[str, Ids]) -> dict[s
     values, truth, relation = _joined("val", scores, triples)
     general = threshold(values, truth)
     chosen = {
-        number: threshold(values[relation == number], truth[relation == number]) for number in np.unique(relation)
+        number: threshold(values[relation == number], truth[relation == number])
+        for number in np.unique(relation)
     }
     values, truth, relation = _joined("test", scores, triples)
     bars = np.array([chosen.get(number, general) for number in relation])

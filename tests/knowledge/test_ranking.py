@@ -34,9 +34,7 @@ def test_ranks_are_those_of_counting_by_hand(data: st.DataObject) -> None:
     cell = st.integers(0, 3).map(float)
     rows = st.lists(cell, min_size=entities, max_size=entities)
     scores = data.draw(st.lists(rows, min_size=len(asked.sources), max_size=len(asked.sources)))
-    ranks = filtered_ranks(
-        torch.tensor(scores), asked.targets, answers.cells(asked.sources, asked.relations)
-    )
+    ranks = filtered_ranks(torch.tensor(scores), asked.targets, answers.cells(asked.sources, asked.relations))
     for number, (source, relation, target) in enumerate(zip(*(one.tolist() for one in asked), strict=True)):
         known = {t if relation < 2 else h for h, r, t in triples
                  if (h if relation < 2 else t) == source and r == relation % 2}  # fmt: skip
@@ -46,7 +44,9 @@ def test_ranks_are_those_of_counting_by_hand(data: st.DataObject) -> None:
 
 
 def test_the_same_score_for_all_is_the_middle_not_the_first() -> None:
-    ranks = filtered_ranks(torch.zeros(1, 9), torch.tensor([4]), (torch.empty(0).long(), torch.empty(0).long()))
+    ranks = filtered_ranks(
+        torch.zeros(1, 9), torch.tensor([4]), (torch.empty(0).long(), torch.empty(0).long())
+    )
     assert (int(ranks.optimistic), int(ranks.pessimistic), float(ranks.realistic)) == (1, 9, 5.0)
 
 
@@ -66,7 +66,11 @@ def test_triples_are_read_as_they_were_written(tmp_path: Path) -> None:
     triples = toy_triples()
     write_triples(tmp_path, triples)
     again = read_triples(tmp_path)
-    assert (again.entities, again.relations, again.labels) == (triples.entities, triples.relations, triples.labels)
+    assert (again.entities, again.relations, again.labels) == (
+        triples.entities,
+        triples.relations,
+        triples.labels,
+    )
     assert all(np.array_equal(again.splits[split], ids) for split, ids in triples.splits.items())
     assert isinstance(again.splits["train"], np.memmap)
 
@@ -84,4 +88,7 @@ def test_an_identifier_of_two_lines_is_refused(tmp_path: Path) -> None:
 
 def test_unseen_entities_are_those_of_no_training_triple() -> None:
     ids = {"train": np.array([[0, 0, 1]], np.int32), "test": np.array([[1, 0, 2], [3, 0, 0]], np.int32)}
-    assert Triples(entities=("a", "b", "c", "d"), relations=("r",), splits=ids).unseen("test").tolist() == [2, 3]
+    assert Triples(entities=("a", "b", "c", "d"), relations=("r",), splits=ids).unseen("test").tolist() == [
+        2,
+        3,
+    ]

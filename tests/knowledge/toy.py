@@ -59,7 +59,8 @@ def write_tables(folder: Path, count: int = 12) -> dict[str, str]:
     triples = toy_triples(count)
     for split, ids in triples.splits.items():
         lines = [
-            f"{triples.entities[h]}\t{triples.relations[r]}\t{triples.entities[t]}\n" for h, r, t in ids.tolist()
+            f"{triples.entities[h]}\t{triples.relations[r]}\t{triples.entities[t]}\n"
+            for h, r, t in ids.tolist()
         ]
         (folder / f"{split}.tsv").write_text("".join(lines))
     return {split: f"file://{folder}/{split}.tsv" for split in triples.splits}

@@ -12,8 +12,21 @@ from tests.knowledge.toy import toy_triples
 
 
 def test_kinds_follow_from_tails_per_head_and_heads_per_tail() -> None:
-    rows = [[0, 0, 1], [2, 0, 3], [0, 1, 1], [0, 1, 2], [1, 2, 0], [2, 2, 0], [0, 3, 1], [0, 3, 2], [3, 3, 1], [3, 3, 2]]
-    triples = Triples(entities=tuple("abcd"), relations=tuple("rstu"), splits={"train": np.array(rows, np.int32)})
+    rows = [
+        [0, 0, 1],
+        [2, 0, 3],
+        [0, 1, 1],
+        [0, 1, 2],
+        [1, 2, 0],
+        [2, 2, 0],
+        [0, 3, 1],
+        [0, 3, 2],
+        [3, 3, 1],
+        [3, 3, 2],
+    ]
+    triples = Triples(
+        entities=tuple("abcd"), relations=tuple("rstu"), splits={"train": np.array(rows, np.int32)}
+    )
     assert kinds_of(triples) == ["1-1", "1-N", "N-1", "N-N"]
 
 
@@ -40,7 +53,5 @@ def test_thresholds_are_of_the_relation_where_validation_has_it() -> None:
     ids = np.array([[0, 0, 1], [0, 1, 1]], np.int32)
     low, high = torch.tensor([1.0, 11.0]), torch.tensor([2.0, 12.0])
     names = ("val", "val_negatives", "test", "test_negatives")
-    found = classification(
-        dict(zip(names, (high, low, high, low), strict=True)), dict.fromkeys(names, ids)
-    )
+    found = classification(dict(zip(names, (high, low, high, low), strict=True)), dict.fromkeys(names, ids))
     assert found == {"triple_accuracy": 1.0, "triple_f1": 1.0}

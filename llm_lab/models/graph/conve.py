@@ -46,7 +46,9 @@ class ConvE(Embedding):
     ) -> None:
         del wrappers
         if dim % height or min(2 * height, dim // height) < KERNEL:
-            raise ValueError(f"dim: a multiple of height ({height}) by {KERNEL} or more is wanted, found {dim}")
+            raise ValueError(
+                f"dim: a multiple of height ({height}) by {KERNEL} or more is wanted, found {dim}"
+            )
         super().__init__(spec=spec, dim=dim, relation_dim=dim, reciprocal=True, init=init, dropout=dropout)
         self.height, self.channel_dropout, self.query_dropout = height, channel_dropout, query_dropout
         cells = (2 * height - KERNEL + 1) * (dim // height - KERNEL + 1)

@@ -159,7 +159,10 @@ class _Composed(nn.Module):
     def forward(self, entity: Tensor, relation: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """New vectors of entities [E, D] and relations [2 R, D]."""
         heads = edges[1] >= len(relation) // 2
-        around = self._around(entity, relation, edges[:, ~heads]), self._around(entity, relation, edges[:, heads])
+        around = (
+            self._around(entity, relation, edges[:, ~heads]),
+            self._around(entity, relation, edges[:, heads]),
+        )
         own = self.own(_compose(entity, self.loop.expand_as(entity), self.composition))
         mixed = (self.forth(around[0]) + self.back(around[1]) + own) / 3
         return torch.tanh(self.norm(mixed.float())), self.relation(relation).float()

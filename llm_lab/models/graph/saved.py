@@ -124,7 +124,8 @@ def _write_labels(file: Path, names: tuple[str, ...], triples: Triples) -> None:
     languages = sorted(triples.labels)
     lines = ["\t".join(["id", *languages])]
     lines += [
-        "\t".join([name, *(triples.labels[language].get(name, "") for language in languages)]) for name in names
+        "\t".join([name, *(triples.labels[language].get(name, "") for language in languages)])
+        for name in names
     ]
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 

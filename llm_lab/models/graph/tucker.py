@@ -42,9 +42,7 @@ class TuckER(Embedding):
     ) -> None:
         del wrappers
         width = relation_dim or dim
-        super().__init__(
-            spec=spec, dim=dim, relation_dim=width, reciprocal=True, init=init, dropout=dropout
-        )
+        super().__init__(spec=spec, dim=dim, relation_dim=width, reciprocal=True, init=init, dropout=dropout)
         self.core = nn.Parameter(torch.empty(width, dim, dim).uniform_(-1, 1) / width**0.5)
         self.core_dropout, self.query_dropout = core_dropout, query_dropout
         self.before, self.after = nn.BatchNorm1d(dim), nn.BatchNorm1d(dim)
