@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.models.graph.embedding import Embedding, even
@@ -25,10 +26,20 @@ class _Distance(Embedding):
         raise NotImplementedError
 
     def compare(self, queries: Tensor) -> Tensor:
-        """See `Embedding.compare`; a few queries at a time, since differences take E times D numbers each."""
-        size = max(1, CHUNK // self.entity.numel())
-        parts = [self.distances(part[:, None] - self.entity) for part in torch.split(queries, size)]
-        return self.margin - torch.cat(parts)
+        """See `Embedding.compare`; a few queries at a time, since differences take E times D numbers each.
+
+        For the backward pass the differences are made again, not kept.
+        """
+
+        def far(some: Tensor, table: Tensor) -> Tensor:
+            return self.distances(some[:, None] - table)
+
+        parts = torch.split(queries, max(1, CHUNK // self.entity.numel()))
+        if torch.is_grad_enabled():
+            return self.margin - torch.cat(
+                [checkpoint(far, one, self.entity, use_reentrant=False) for one in parts]
+            )
+        return self.margin - torch.cat([far(one, self.entity) for one in parts])
 
     def compare_some(self, queries: Tensor, chosen: Tensor) -> Tensor:
         """See `Embedding.compare_some`."""

@@ -51,6 +51,7 @@ class CompGCN(DistMult):
         edges = torch.from_numpy(_edges(read_triples(spec.folder).splits["train"], self.relations))
         self.register_buffer("edges", edges, persistent=False)
         self._encoded: tuple[Tensor, Tensor] | None = None
+        self._current: tuple[Tensor, Tensor] | None = None
 
     def layer(self, dim: int) -> nn.Module:
         """One step to the neighbours."""
@@ -71,6 +72,10 @@ class CompGCN(DistMult):
         super().train(mode)
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies start without vectors of a graph that belongs to this one's autograd."""
+        return {**self.__dict__, "_encoded": None, "_current": None}
+
     def _encode(self) -> tuple[Tensor, Tensor]:
         edges: Tensor = self.get_buffer("edges")
         if self.training and self.edge_dropout:
@@ -83,13 +88,14 @@ class CompGCN(DistMult):
 
     def asked(self, sources: Tensor, relations: Tensor) -> tuple[Tensor, Tensor]:
         """See `Embedding.asked`; the candidates of the same step come from the same encoding."""
-        self._current = entity, relation = self.encode()
+        entity, relation = self._current = self.encode()
         queries = self.query(entity.index_select(0, sources), relation.index_select(0, relations))
         return queries, queries.new_zeros(len(queries))
 
     def candidates(self) -> tuple[Tensor, Tensor | None]:
         """See `Embedding.candidates`."""
-        return self._current[0], None
+        entity, _ = self._current or self.encode()
+        return entity, None
 
     def served(self) -> DistMult:
         """The DistMult of the encoded vectors."""
