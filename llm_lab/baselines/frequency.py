@@ -14,7 +14,7 @@ from llm_lab.knowledge.ranking import Answers, Queries, Ranks, filtered_ranks
 from llm_lab.knowledge.triples import Triples, read_triples
 from llm_lab.tasks.metrics import collection
 
-BATCH = 1024  # triples ranked together
+BATCH = 256  # triples ranked together
 
 
 class Frequency(Baseline):

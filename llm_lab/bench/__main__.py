@@ -18,6 +18,7 @@ BENCHES = {
     "sweep": "eight jobs in one process against the start-up of the first and the steps of all",
     "graph": "the graph store: a million triples into it, and out as arrays",
     "linking": "entities and relations found in PathQuestion: precision and recall",
+    "links": "ComplEx on a knowledge graph: an epoch, filtered evaluation and MRR, beside PyKEEN",
     "memory": "memory against the size of the table",
 }
 

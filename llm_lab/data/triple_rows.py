@@ -54,7 +54,9 @@ class TripleReader:
             limit: most triples per split.
         """
         named = self._named(self.sources, rejects)
-        named = {split: list(dict.fromkeys(rows))[:limit] for split, rows in named.items()}
+        distinct = {split: list(dict.fromkeys(rows)) for split, rows in named.items()}
+        self.counts["duplicates"] = sum(len(rows) - len(distinct[split]) for split, rows in named.items())
+        named = {split: rows[:limit] for split, rows in distinct.items()}
         false = {split: rows[:limit] for split, rows in self._named(self.negatives, rejects).items()}
         everything = [triple for part in (*named.values(), *false.values()) for triple in part]
         entities = dict.fromkeys(name for head, _, tail in everything for name in (head, tail))

@@ -108,6 +108,7 @@ class TripleData(DataModule):
                 "licence": self.licence,
                 "sources": [source.uri for source in self.sources],
                 "rejected": rejects.summary(),
+                "duplicates": reader.counts["duplicates"],
                 **counted(triples),
             },
         )
@@ -180,8 +181,11 @@ def counted(triples: Triples) -> dict[str, Any]:
         "entities": len(triples.entities),
         "relations": len(triples.relations),
     }
+    train = {tuple(row) for row in triples.splits["train"].tolist()}
     for split in (split for split in ("val", "test") if split in triples.splits):
         ids, unseen = triples.splits[split], triples.unseen(split)
+        if leaks := sum(tuple(row) in train for row in ids.tolist()):
+            found[f"also_in_training_{split}"] = leaks
         touched = np.isin(ids[:, [0, 2]], unseen).any(axis=1)
         found[f"unseen_in_training_{split}"] = {"entities": len(unseen), "triples": int(touched.sum())}
     if triples.negatives:
