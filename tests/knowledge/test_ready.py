@@ -41,7 +41,7 @@ def test_countries() -> None:
 
 def test_companies() -> None:
     store = ready("companies")
-    found = store.find("Allianz SE")
+    found = store.find("allianz")
     assert {"index/DAX"} <= {fact.tail for fact in store.facts(found, "listed_in")}
     assert len({fact.head for fact in store.facts(relation="rdf:type", tail="Company")}) == 1824
 
