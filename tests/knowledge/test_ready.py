@@ -67,3 +67,14 @@ def test_a_graph_names_files_that_are_pinned(path: Path) -> None:
     node = yaml.safe_load(path.read_text())
     assert {"licence", "source", "negatives", "labels", "recipe"} <= node.keys()
     assert all("#sha256=" in source.uri for source in sources_of(node))
+
+
+def test_a_graph_of_the_store_becomes_batches_of_triples() -> None:
+    from llm_lab.data.triples import TripleData
+
+    ready("countries")
+    node = yaml.safe_load((CONF / "countries.yaml").read_text())
+    spec = TripleData(source=None, graph=node["graph"], licence=node["licence"]).prepare()
+    assert sum(spec.sizes.values()) == 3072 - 937
+    assert {"train", "val", "test"} == spec.sizes.keys()
+    assert spec.summary["relations"] == 5
