@@ -125,7 +125,7 @@ class TripleData(DataModule):
             fingerprint=fingerprint,
             summary={
                 "licence": self.licence,
-                "sources": [source.uri for source in (*self.sources, *self._files())],
+                "sources": [source.uri for source in self.sources] + [file.uri for file in self._files()],
                 "rejected": rejects.summary(),
                 "duplicates": reader.counts["duplicates"],
                 **counted(triples),
