@@ -15,7 +15,7 @@ from llm_lab.config import build
 from llm_lab.data.arrow import IDS, INTEGERS, TYPES, ArrowWriter, TokenTable
 from llm_lab.data.collate import pad_column
 from llm_lab.data.module import TOKENIZER, DataModule
-from llm_lab.data.passages import passages, room
+from llm_lab.data.passages import SHARED, passages, room
 from llm_lab.data.progress import progress
 from llm_lab.data.readers import identity
 from llm_lab.data.record import Rejected
@@ -61,11 +61,14 @@ class QuestionAnsweringData(DataModule):
         max_rejected: share of unusable questions above which the run stops.
         max_length: tokens of a window: question, stretch of the context, special tokens.
         stride: tokens of the context that a window shares with the one before.
+        shared_type: give the tokens of the context that stand in the question a token type of their own, for a
+            model with ``type_vocab_size`` 3 (the exact-match feature of Chen et al. 2017,
+            https://arxiv.org/abs/1704.00051).
         batch_size: windows per micro-batch and rank.
         seed: of the order of the batches.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
         *,
         source: str | Mapping[str, Any],
@@ -78,6 +81,7 @@ class QuestionAnsweringData(DataModule):
         max_rejected: float = 0.1,
         max_length: int = 384,
         stride: int = 128,
+        shared_type: bool = False,
         batch_size: int = 16,
         seed: int = 42,
     ) -> None:
@@ -89,7 +93,7 @@ class QuestionAnsweringData(DataModule):
         if not 0 <= stride < max_length:
             raise ConfigError(f"data.stride: {stride} tokens of windows of {max_length}")
         self.limit, self.max_rejected, self.licence = limit, max_rejected, licence
-        self.max_length, self.stride = max_length, stride
+        self.max_length, self.stride, self.shared_type = max_length, stride, shared_type
         self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
 
     def recipe(self) -> Mapping[str, Any]:
@@ -99,7 +103,7 @@ class QuestionAnsweringData(DataModule):
             "sources": [identity(one) for one in self.sources],
             "columns": self.columns,
             "shares": self.shares,
-            "windows": [self.max_length, self.stride],
+            "windows": [self.max_length, self.stride, *([SHARED] if self.shared_type else [])],
             "tokenizer": self.tokenizer.identity(),
             "kept": [self.limit, self.max_rejected, self.licence],
         }
@@ -138,6 +142,7 @@ class QuestionAnsweringData(DataModule):
                 "columns": self.columns,
                 "truncated_at": self.max_length,
                 "stride": self.stride,
+                "shared_type": self.shared_type,
                 "sources": [one.uri for one in self.sources],
                 "rows": total,
                 "rejected": rejects.summary(),
@@ -190,7 +195,8 @@ class QuestionAnsweringData(DataModule):
             for start in range(0, len(asked), CHUNK):
                 some = asked[start : start + CHUNK]
                 questions.add({name: [getattr(one, name) for one in some] for name in QUESTION_COLUMNS})
-                cut = list(passages(some, tokenizer, max_length=self.max_length, stride=self.stride))
+                sizes = {"max_length": self.max_length, "stride": self.stride}
+                cut = list(passages(some, tokenizer, **sizes, shared=self.shared_type))
                 targets = [window.target(some[window.question].span) for window in cut]
                 writer.add(
                     {

@@ -67,7 +67,8 @@ class Reader(Predictor):
         questions = [asked[n] for n in usable]
         answers = [""] * len(rows)
         if questions:
-            cut = list(passages(questions, self.tokenizer, max_length=limit, stride=reading["stride"]))
+            sizes = {"max_length": limit, "stride": reading["stride"]}
+            cut = list(passages(questions, self.tokenizer, **sizes, shared=reading.get("shared_type", False)))
             for number, span in self._spans(cut, reading).items():
                 answers[usable[number]] = questions[number].context[slice(*span)]
         yield from ({"answer": answer} for answer in answers)
