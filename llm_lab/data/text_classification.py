@@ -131,10 +131,14 @@ class TextClassificationData(DataModule):
         """Read, clean, settle, tokenize."""
         staging = Staging(folder=folder, shares=self.shares, fold=self.fold)
         try:
-            read = ingest(self, staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
+            read, places = ingest(self, staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
             settled = settle(staging, self.policy)
             targets = Targets.of(
-                staging, problem=self.problem, listed=label_names(self.labels), columns=self.columns
+                staging,
+                problem=self.problem,
+                listed=label_names(self.labels),
+                columns=self.columns,
+                places=places,
             )
             tokens = tokenize(self, staging, folder, targets)
         finally:

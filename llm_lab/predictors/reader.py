@@ -47,7 +47,10 @@ class Reader(Predictor):
             yield {names["id"]: str(number), **row}
 
     def write(self, rows: Iterator[Row], stream: TextIO, suffix: str) -> None:
-        """Write one JSON object, ``{id: answer}``, as rows come."""
+        """Write one JSON object, ``{id: answer}``, as rows come; rows with their answer as ``.csv`` or ``.jsonl``."""
+        if suffix and suffix != ".json":
+            super().write(rows, stream, suffix)
+            return
         stream.write("{")
         for number, row in enumerate(rows):
             entry = f"{_json(str(row[self.facts['columns']['id']]))}: {_json(row['answer'])}"

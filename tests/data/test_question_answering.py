@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import re
@@ -84,8 +85,22 @@ def test_answers_are_found_nearby_or_rejected_with_their_id(tmp_path: Path) -> N
     assert (entry["file"], entry["reason"]) == ("toy.json", "answer not in its context")
     assert second["id"] in entry["detail"]
 
-    with pytest.raises(DataError, match=r"answer not in its context \(first toy.json:2 .*0-"):
+    with pytest.raises(DataError, match=r"answer not in its context \(first toy.json:1 .*0-"):
         data_of(tmp_path / "toy.json", document, split={}, max_rejected=0.01).prepare()
+
+
+def test_a_question_is_found_on_its_line(tmp_path: Path) -> None:
+    text = json.dumps(squad(3), indent=1)
+    wrong = next(one for one in text.splitlines() if '"text"' in one)
+    (tmp_path / "toy.json").write_text(text.replace(wrong, '"text": "Atlantis",', 1))
+    asked = [n for n, line in enumerate(text.splitlines(), start=1) if '"question"' in line]
+    data = QuestionAnsweringData(
+        source=f"file://{tmp_path}/toy.json", tokenizer=TOKENIZER, licence="test", max_rejected=0.5, split={}
+    )
+    data.prepare()
+    assert data.rejected
+    (entry,) = map(json.loads, data.rejected.read_text().splitlines())
+    assert entry["line"] == asked[0]
 
 
 def test_broken_files_are_named(tmp_path: Path) -> None:
@@ -188,6 +203,10 @@ def test_two_steps_predictions_and_plain_transformers(toy: Path, lab: Callable[.
         for one in p["qas"]
     }
     assert answers.keys() == asked.keys()
+    result = lab("predict", "run", "--input", "toy.json", "--output", "answers.csv")
+    assert result.code == 0, result.err
+    rows = list(csv.DictReader((toy / "answers.csv").open(newline="")))
+    assert {row["id"]: row["answer"] for row in rows} == answers
 
     tokenizer = AutoTokenizer.from_pretrained(toy / "run" / "model")
     model = AutoModelForQuestionAnswering.from_pretrained(toy / "run" / "model").eval()
