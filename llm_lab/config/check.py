@@ -121,7 +121,7 @@ def _group(value: dict[str, Any], key: str, composed: Composed) -> Iterator[Faul
                 yield Fault(key=f"{key}.{name}", message=f"`{key}` holds {kind}, by name, or null")
             elif group.plain and isinstance(node, dict):
                 yield from _mapping(node, f"{key}.{name}", composed)
-    elif group is not None and value and "_target_" not in value:
+    elif group is not None and group.base and value and "_target_" not in value:
         yield Fault(key=key, message="nothing says what to build: `_target_` is missing")
     yield from _nodes(value, key, composed)
 

@@ -15,6 +15,7 @@ DATA = {
     "PairData": "pairs",
     "QuestionAnsweringData": "span",
     "TokenClassificationData": "tokens",
+    "TripleData": "triples",
 }
 LANGUAGE = ("CausalLM", "MaskedLM", "NextSentence", "ReplacedToken", "SpanCorruption")
 TASKS: Mapping[str, tuple[str, ...]] = {
@@ -23,6 +24,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "QuestionAnswering": ("span",),
     "MultipleChoice": ("choice",),
     "Contrastive": ("pairs",),
+    "LinkPrediction": ("triples",),
     **dict.fromkeys(LANGUAGE, ("language",)),
 }
 BASELINES: Mapping[str, tuple[str, ...]] = {
@@ -35,6 +37,7 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "bm25.BM25": ("pairs",),
     "untouched.Untouched": ("pairs",),
     "ngram.NGram": ("language",),
+    "frequency.Frequency": ("triples",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),
@@ -44,6 +47,7 @@ SUITED = {
     "span": ("question_answering", "question_answering"),
     "choice": ("multiple_choice", "multiple_choice"),
     "pairs": ("contrastive", "retrieval"),
+    "triples": ("link_prediction", "link_prediction"),
     "language": ("masked_lm` or `task=causal_lm", "language"),
 }
 

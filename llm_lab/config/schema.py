@@ -19,7 +19,9 @@ ORDER = Type(kind="int")
 class Group:
     """What a root key holds: a node built as `base`, plain values, or a mapping from names to such."""
 
-    base: str = ""  # the dotted name of the class that a built node must be an instance of
+    base: str = (
+        ""  # the dotted name of the class that a built node must be an instance of; empty for free values
+    )
     injected: tuple[str, ...] = ()  # arguments that our code gives, so that YAML must not
     mapping: bool = False  # a mapping from a name to a node, each with an optional `order`
     plain: str = ""  # the dotted name of the dataclass that describes plain values

@@ -35,9 +35,11 @@ class DataModule(LightningDataModule, ABC):
 
     Attributes:
         shares: of the rows that a split other than the training one is to get; one that gets none is warned of.
+        padded: whether rows differ in length, so that batches are padded.
     """
 
     shares: Mapping[str, float] = {}
+    padded = True
 
     def __init__(self, *, batch_size: int, seed: int) -> None:
         super().__init__()
@@ -85,11 +87,13 @@ class DataModule(LightningDataModule, ABC):
                 split for split, share in self.shares.items() if share and not spec.sizes.get(split)
             ):
                 log.warning("data.split.%s: no row fell to it; there are %d", split, sum(spec.sizes.values()))
-            padding = {
-                split: padding_share(self._loader(split, spec), self.batch_size) for split in spec.sizes
-            }
-            self._spec = replace(spec, summary={**spec.summary, "padding": padding})
+            self._spec = replace(spec, summary={**spec.summary, **self._padding(spec)})
         return self._spec
+
+    def _padding(self, spec: DataSpec) -> dict[str, Any]:
+        splits = spec.sizes if self.padded else ()
+        shares = {split: padding_share(self._loader(split, spec), self.batch_size) for split in splits}
+        return {"padding": shares} if shares else {}
 
     def prepare_data(self) -> None:
         """Lightning's hook."""
@@ -182,4 +186,4 @@ def _write_spec(folder: Path, spec: DataSpec) -> None:
 def _read_spec(folder: Path) -> DataSpec:
     facts = json.loads((folder / DONE).read_text(encoding="utf-8"))
     lists = {name: tuple(facts[name]) for name in ("labels", "class_counts", "modalities")}
-    return DataSpec(**{**facts, **lists, "tokenizer": folder / TOKENIZER})
+    return DataSpec(**{**facts, **lists, "tokenizer": folder / TOKENIZER, "folder": folder})

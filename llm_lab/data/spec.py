@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Problem = Literal[
-    "single_label", "multi_label", "regression", "tokens", "span", "choice", "pairs", "language"
+    "single_label", "multi_label", "regression", "tokens", "span", "choice", "pairs", "language", "triples"
 ]
 Split = Literal["train", "val", "test"]
 
@@ -20,15 +20,16 @@ class DataSpec:
     Attributes:
         problem: what a target is: one label, a set of labels, a number, a label per word (``tokens``), an answer in
             a context (``span``), one text of several (``choice``), the text that belongs to another (``pairs``),
-            or text itself (``language``).
+            text itself (``language``), or an entity of a graph (``triples``).
         labels: label names in the order of the model's outputs; one name (the column) for regression, none where
             a target is no label.
         sizes: rows per split, for the splits that exist (``train``, ``val``, ``test``).
         class_counts: training rows per label, in the order of ``labels``; empty for regression.
         modalities: the kinds of input columns, e.g. ``("text",)``.
-        tokenizer: folder of a saved Hugging Face tokenizer.
+        tokenizer: folder of a saved Hugging Face tokenizer; not there where the data are no text.
         max_length: longest row in tokens after truncation.
         fingerprint: content hash of the prepared data: sources, columns, splits, transforms, tokenizer.
+        folder: where the prepared data lie, for what a task needs beyond its batches: the triples of a graph.
         summary: plain facts for the report: duplicates, leaks, rejected rows, licence, token counts.
     """
 
@@ -40,6 +41,7 @@ class DataSpec:
     tokenizer: Path
     max_length: int
     fingerprint: str
+    folder: Path = Path()
     summary: Mapping[str, Any] = field(default_factory=dict)
 
     @property

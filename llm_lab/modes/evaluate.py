@@ -85,8 +85,11 @@ def evaluate(directory: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 def _artifact(directory: Path) -> dict[str, Any]:
     """The model node of the saved folder: its weights and tokenizer, wrappers already merged."""
+    kind = json.loads((directory / MODEL / "config.json").read_text(encoding="utf-8")).get("model_type")
     return {
-        "_target_": "llm_lab.models.text.pretrained",
+        "_target_": "llm_lab.models.graph.saved.saved"
+        if kind == "graph"
+        else "llm_lab.models.text.pretrained",
         "source": str((directory / MODEL).resolve()),
         "wrappers": {},
     }

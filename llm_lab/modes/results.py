@@ -72,6 +72,7 @@ def finish(
             history=history,
             rows=rows,
             manifest=run.state["evidence"],
+            tables=task.tables,
             **evidence,
         )
         write_model_card(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import nn
-from torch.optim import SGD, Adafactor, Adam, AdamW
+from torch.optim import SGD, Adafactor, Adagrad, Adam, AdamW
 
 from llm_lab.optim.groups import all_groups
 
@@ -55,6 +55,25 @@ def adamw(
     """
     groups = all_groups(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
     return AdamW(groups, lr=lr, betas=_pair(betas), eps=eps, fused=fused)
+
+
+def adagrad(
+    *,
+    model: nn.Module,
+    lr: float,
+    eps: float = 1e-10,
+    initial: float = 0.0,
+    weight_decay: float = 0.0,
+    layer_decay: float = 1.0,
+    fused: bool = True,
+) -> Adagrad:
+    """Adagrad (Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html): a rate per number, by its past gradients.
+
+    What is seldom seen keeps a large rate, such as rare entities of a graph. ``initial`` is what the sums of squared
+    gradients start from.
+    """
+    groups = all_groups(model, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
+    return Adagrad(groups, lr=lr, eps=eps, initial_accumulator_value=initial, fused=fused)
 
 
 def adafactor(

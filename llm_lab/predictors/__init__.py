@@ -19,6 +19,7 @@ KINDS = {
     "choice": "chooser:Chooser",
     "pairs": "retriever:Retriever",
     "language": "language:LanguageScorer",
+    "triples": "completer:Completer",
 }
 TASKS = {"ReplacedToken": "detector:Detector"}  # that say something else of texts than their problem's others
 

@@ -44,6 +44,7 @@ class Task(LightningModule):
     Attributes:
         model: the wrapped model, after `configure_model`.
         predictions: after a test ``index`` [N], ``probabilities`` [N, C] and ``labels`` in the order of rows.
+        tables: after a test what the report is to show beside the metrics: rows by title.
     """
 
     head: ClassVar[Head]
@@ -67,6 +68,7 @@ class Task(LightningModule):
         self.model = None
         self.parallel: Parallel | None = None  # the run's strategy; without one the model stays in one piece
         self.predictions: dict[str, Tensor] = {}
+        self.tables: dict[str, list[dict[str, Any]]] = {}
 
     def configure_model(self) -> None:
         """Make the weights, once: Lightning calls this for fit and again for test."""

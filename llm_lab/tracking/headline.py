@@ -7,8 +7,22 @@ from typing import Any
 
 from llm_lab.tracking import formats
 
-BASELINES = {"majority": "Majority", "tfidf": "TF-IDF + LR", "bm25": "BM25"}
-FIRST = ("accuracy", "f1", "matthews", "ece", "exact", "mse", "mae", "pearson", "spearman")
+BASELINES = {"majority": "Majority", "tfidf": "TF-IDF + LR", "bm25": "BM25", "frequency": "Frequency"}
+FIRST = (
+    "accuracy",
+    "f1",
+    "mrr",
+    "hits@1",
+    "hits@3",
+    "hits@10",
+    "matthews",
+    "ece",
+    "exact",
+    "mse",
+    "mae",
+    "pearson",
+    "spearman",
+)
 NOT_SHOWN = ("_low", "_high")  # the ends of an interval stand beside their figure
 
 

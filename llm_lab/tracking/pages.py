@@ -32,6 +32,7 @@ class Material:
     ledger: Mapping[str, Any] = field(default_factory=dict)
     baselines: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     architecture: str = ""  # class of transformers that the saved weights belong to
 
 
@@ -72,7 +73,7 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "spec": material.spec,
         "subtitle": subtitle(material),
         "architecture": material.architecture,
-        "pipeline": pipeline_of(material.architecture),
+        "pipeline": pipeline_of(material.architecture, material.spec.problem),
         "has_pipeline": material.architecture.endswith(tuple(PIPELINES)),
         "basis": basis(material),
         "baseline_labels": [
@@ -85,12 +86,14 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "classes": panels.classes(material.spec, material.predictions, svg=svg),
         "calibration": panels.calibration(material.spec, material.predictions, material.metrics, svg=svg),
         "numbers": panels.number_plots(material.spec, material.predictions) if svg else [],
+        "tables": {title: rows for title, rows in material.tables.items() if rows},
         "mistakes": material.mistakes[:SHOWN_MISTAKES],
         "sizes": facts.sizes(material.spec),
         "data_facts": facts.data_facts(material.spec.summary),
         "cost": facts.cost(material.ledger),
         "phases": facts.phases(material.ledger),
-        "commands": facts.commands(material.run_dir, material.manifest),
+        "commands": facts.commands(material.run_dir, material.manifest, material.spec.problem),
+        "graph": facts.GRAPH.format("."),
         "config_text": yaml.safe_dump(dict(material.config), sort_keys=False, allow_unicode=True, width=100),
         "facts": facts.manifest_facts(material.manifest),
     }
@@ -115,6 +118,7 @@ TARGETS = {
     "choice": "one text of several",
     "pairs": "texts that belong together",
     "language": "text alone",
+    "triples": "entities that complete triples",
 }
 
 
@@ -136,6 +140,8 @@ def basis(material: Material) -> str:
     return f"{rows}, 1 seed ({material.config.get('seed', 'unknown')}){interval}."
 
 
-def pipeline_of(architecture: str) -> str:
-    """The hub's name of what a class of transformers does."""
+def pipeline_of(architecture: str, problem: str = "") -> str:
+    """The hub's name of what a class of transformers does, or a model of a graph."""
+    if problem == "triples":
+        return "graph-ml"
     return next((name for end, name in PIPELINES.items() if architecture.endswith(end)), "feature-extraction")

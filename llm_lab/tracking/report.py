@@ -30,6 +30,7 @@ def write_report(
     ledger: Mapping[str, Any] | None = None,
     baselines: Mapping[str, float] | None = None,
     manifest: Mapping[str, Any] | None = None,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> dict[str, Path]:
     """Write the report of a run and return its files by name.
 
@@ -45,6 +46,7 @@ def write_report(
         ledger: figures of `llm_lab.tracking.ledger.Ledger`.
         baselines: ``baseline/NAME/METRIC`` -> value.
         manifest: see `llm_lab.tracking.evidence.manifest`.
+        tables: further tables of a task by title: rows of one set of columns.
     """
     run_dir = Path(run_dir)
     found = scores.arrays(predictions) if predictions else None
@@ -62,6 +64,7 @@ def write_report(
         ledger=ledger or {},
         baselines=baselines or {},
         manifest=plain(manifest or {}),
+        tables=tables or {},
     )
     if found is not None:
         files[MISTAKES] = write_text(run_dir / MISTAKES, mistakes_csv(worst))

@@ -69,5 +69,6 @@ def test_no_group_is_forgotten() -> None:
         "pipeline",
         "peft",
         "baseline",
+        "knowledge",
     }
     assert {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} <= elsewhere | set(GROUPS)

@@ -1,0 +1,134 @@
+"""Triples read from tables of three columns: names become ids, what is broken is listed with its line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm_lab import assets
+from llm_lab.data.pair_rows import text_id
+from llm_lab.data.progress import progress
+from llm_lab.data.readers import as_uri, read
+from llm_lab.data.record import Rejected
+from llm_lab.data.rejects import RejectLog
+from llm_lab.data.source import SPLITS, Source
+from llm_lab.errors import DataError
+from llm_lab.knowledge.triples import Ids, Triples
+
+HEADER = ("head", "relation", "tail")
+Named = tuple[str, str, str]
+
+
+class TripleReader:
+    """Reads all sources into triples by split; counts rows, duplicates, and triples that stand in a later split.
+
+    Args:
+        sources: tables without a header row, of the columns head, relation, tail.
+        negatives: the same of triples that are known to be false, by split.
+        shares: of the triples that a hash sends to ``val`` and ``test`` where the sources name no splits.
+        licence: shown before a download.
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: Sequence[Source],
+        negatives: Sequence[Source],
+        shares: Mapping[str, float],
+        licence: str,
+    ) -> None:
+        self.sources, self.negatives, self.shares, self.licence = sources, negatives, shares, licence
+        self.counts: Counter[str] = Counter()
+
+    def read(self, rejects: RejectLog, *, limit: int | None = None) -> Triples:
+        """All triples as ids; names are numbered as they first appear, those of the training split first.
+
+        Args:
+            rejects: takes the rows that cannot be used.
+            limit: most triples per split.
+        """
+        named = self._named(self.sources, rejects)
+        distinct = {split: list(dict.fromkeys(rows)) for split, rows in named.items()}
+        self.counts["duplicates"] = sum(len(rows) - len(distinct[split]) for split, rows in named.items())
+        named = {split: rows[:limit] for split, rows in distinct.items()}
+        false = {split: rows[:limit] for split, rows in self._named(self.negatives, rejects).items()}
+        everything = [triple for part in (*named.values(), *false.values()) for triple in part]
+        entities = dict.fromkeys(name for head, _, tail in everything for name in (head, tail))
+        relations = dict.fromkeys(relation for _, relation, _ in everything)
+        for number, name in enumerate(entities):
+            entities[name] = number
+        for number, name in enumerate(relations):
+            relations[name] = number
+
+        def ids(rows: Sequence[Named]) -> Ids:
+            cells = [(entities[head], relations[relation], entities[tail]) for head, relation, tail in rows]
+            return np.array(cells, np.int32).reshape(-1, 3)
+
+        return Triples(
+            entities=tuple(entities),
+            relations=tuple(relations),
+            splits={split: ids(rows) for split, rows in named.items()},
+            negatives={split: ids(rows) for split, rows in false.items()},
+        )
+
+    def _named(self, sources: Sequence[Source], rejects: RejectLog) -> dict[str, list[Named]]:
+        found: dict[str, list[Named]] = {split: [] for split in SPLITS}
+        for source in sources:
+            for triple in progress(self._rows(source, rejects), "reading"):
+                found[source.split or self._share(triple)].append(triple)
+        return {split: rows for split, rows in found.items() if rows}
+
+    def _rows(self, source: Source, rejects: RejectLog) -> Iterator[Named]:
+        how = replace(source, format=_table(source), header=source.header or HEADER)
+        for record in read(how, HEADER, licence=self.licence):
+            self.counts["rows"] += 1
+            if isinstance(record, Rejected):
+                rejects.add(record)
+                continue
+            head, relation, tail = (str(record.values[name]).strip() for name in HEADER)
+            if head and relation and tail:
+                yield head, relation, tail
+            else:
+                rejects.add(Rejected(record.file, record.line, "empty field", f"{head}|{relation}|{tail}"))
+
+    def _share(self, triple: Named) -> str:
+        place = text_id("\t".join(triple)) / (1 << 63)
+        for split, share in self.shares.items():
+            if place < share:
+                return split
+            place -= share
+        return "train"
+
+
+def _table(source: Source) -> str:
+    """Triples in a file of text are a table of tabs."""
+    return "tsv" if source.format in {None, "text"} else source.format
+
+
+def read_labels(sources: Mapping[str, str], *, licence: str) -> dict[str, dict[str, str]]:
+    """Labels by language and identifier, from JSON objects ``{id: label}`` or ``{id: {label: ...}}``.
+
+    Raises:
+        DataError: a file is none of these.
+    """
+    return {str(language): _labels(uri, licence) for language, uri in sources.items()}
+
+
+def _labels(uri: str, licence: str) -> dict[str, str]:
+    path: Path = assets.resolve(as_uri(uri), licence=licence)
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"data.labels: {path}: {error}") from error
+    if not isinstance(content, Mapping):
+        raise DataError(f"data.labels: {path}: a JSON object of labels by identifier is wanted")
+    found = {
+        key: value.get("label") if isinstance(value, Mapping) else value for key, value in content.items()
+    }
+    return {str(key): str(value) for key, value in found.items() if value}

@@ -1,0 +1,1 @@
+"""Knowledge graphs: triples and what is computed over them."""

@@ -1,0 +1,119 @@
+"""A graph as numbers: entities and relations in the order of their ids, and the triples of each split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from llm_lab.errors import DataError
+
+Ids = npt.NDArray[np.int32]
+SPLITS = ("train", "val", "test")
+NEGATIVES = "_negatives"  # of a split: triples that are known to be false
+ENTITIES, RELATIONS, LABELS = "entities.txt", "relations.txt", "labels.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Triples:
+    """The triples of a graph, by split.
+
+    Attributes:
+        entities: identifiers, in the order of their ids.
+        relations: likewise.
+        splits: int32 [N, 3] (head, relation, tail) by split.
+        negatives: the same of triples that are known to be false, for the splits that have such.
+        labels: language -> identifier (of an entity or a relation) -> label.
+    """
+
+    entities: tuple[str, ...]
+    relations: tuple[str, ...]
+    splits: Mapping[str, Ids]
+    negatives: Mapping[str, Ids] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def entity_ids(self) -> Mapping[str, int]:
+        """Identifier -> id."""
+        return {name: number for number, name in enumerate(self.entities)}
+
+    @cached_property
+    def relation_ids(self) -> Mapping[str, int]:
+        """Identifier -> id."""
+        return {name: number for number, name in enumerate(self.relations)}
+
+    @property
+    def everything(self) -> Ids:
+        """The triples of all splits, [N, 3]."""
+        return np.concatenate([np.empty((0, 3), np.int32), *self.splits.values()])
+
+    def label(self, name: str, language: str = "en") -> str:
+        """The label of an entity or a relation; the identifier where there is none."""
+        return self.labels.get(language, {}).get(name, name)
+
+    def unseen(self, split: str) -> Ids:
+        """Ids of the entities of a split that stand in no training triple, sorted."""
+        train = self.splits["train"][:, [0, 2]]
+        return np.setdiff1d(self.splits[split][:, [0, 2]], train).astype(np.int32)
+
+
+def write_triples(folder: Path, triples: Triples) -> None:
+    """Write ``entities.txt``, ``relations.txt``, ``{train,val,test}.npy`` and ``labels.json`` into a folder.
+
+    Raises:
+        DataError: an identifier has a line break in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, names in ((ENTITIES, triples.entities), (RELATIONS, triples.relations)):
+        write_names(folder / file, names)
+    for split, ids in triples.splits.items():
+        np.save(folder / f"{split}.npy", np.ascontiguousarray(ids, np.int32))
+    for split, ids in triples.negatives.items():
+        np.save(folder / f"{split}{NEGATIVES}.npy", np.ascontiguousarray(ids, np.int32))
+    if triples.labels:
+        text = json.dumps(triples.labels, ensure_ascii=False)
+        (folder / LABELS).write_text(text, encoding="utf-8")
+
+
+def read_triples(folder: Path) -> Triples:
+    """The triples of a folder, memory-mapped.
+
+    Raises:
+        DataError: the folder holds none.
+    """
+    if not (folder / ENTITIES).is_file():
+        raise DataError(f"{folder} holds no triples: there is no {ENTITIES}")
+    files = {path.stem: path for path in sorted(folder.glob("*.npy"))}
+    labels = folder / LABELS
+    return Triples(
+        entities=read_names(folder / ENTITIES),
+        relations=read_names(folder / RELATIONS),
+        splits={split: _mapped(files[split]) for split in SPLITS if split in files},
+        negatives={
+            split: _mapped(files[split + NEGATIVES]) for split in SPLITS if split + NEGATIVES in files
+        },
+        labels=json.loads(labels.read_text(encoding="utf-8")) if labels.is_file() else {},
+    )
+
+
+def write_names(file: Path, names: Sequence[str]) -> None:
+    """Write names, one a line."""
+    if broken := next((name for name in names if "\n" in name or "\r" in name), None):
+        raise DataError(f"{file.name}: the identifier {broken!r} has a line break in it")
+    file.write_text("".join(f"{name}\n" for name in names), encoding="utf-8", newline="\n")
+
+
+def read_names(file: Path) -> tuple[str, ...]:
+    """Names, one a line."""
+    with file.open(encoding="utf-8", newline="\n") as stream:
+        return tuple(line.removesuffix("\n") for line in stream)
+
+
+def _mapped(file: Path) -> Ids:
+    ids: Ids = np.load(file, mmap_mode="r", allow_pickle=False)
+    return ids

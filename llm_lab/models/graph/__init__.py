@@ -1,0 +1,1 @@
+"""Models that score the triples of a knowledge graph."""

@@ -1,0 +1,83 @@
+"""What every model of link prediction is: something that scores all entities as the answer to a query."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from llm_lab.knowledge.ranking import Queries
+from llm_lab.knowledge.triples import Triples
+
+WEIGHTS = "model.safetensors"
+
+
+class Scorer(nn.Module, ABC):
+    """Scores triples; higher is likelier.
+
+    Attributes:
+        entities: how many there are.
+        relations: how many there are, inverses not counted.
+    """
+
+    entities: int
+    relations: int
+
+    @abstractmethod
+    def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
+        """Scores [B, E] of all entities as tails of heads [B] and relations [B]."""
+
+    @abstractmethod
+    def score_heads(self, relations: Tensor, tails: Tensor) -> Tensor:
+        """Scores [B, E] of all entities as heads of relations [B] and tails [B]."""
+
+    def learn(self, triples: Triples) -> None:
+        """Learn what needs no gradient from the training triples; called once, before the fit.
+
+        An embedding learns by gradient alone, and nothing here.
+        """
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is anything that a gradient could change."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+    def answer(self, sources: Tensor, relations: Tensor) -> Tensor:
+        """Scores [B, E] of all entities as answers to queries of both directions, see `llm_lab.knowledge.ranking`."""
+        backward = relations >= self.relations
+        if not bool(backward.any()):
+            return self.score_tails(sources, relations)
+        if bool(backward.all()):
+            return self.score_heads(relations - self.relations, sources)
+        forward = self.score_tails(sources[~backward], relations[~backward])
+        scores = forward.new_empty(len(sources), forward.shape[1])
+        scores[~backward] = forward
+        scores[backward] = self.score_heads(relations[backward] - self.relations, sources[backward])
+        return scores
+
+    def score(self, triples: Tensor) -> Tensor:
+        """Scores [N] of triples [N, 3]: the mean over both questions."""
+        queries = Queries.of(triples, self.relations)
+        found = self.answer(queries.sources, queries.relations).gather(1, queries.targets[:, None])
+        return found.view(2, -1).mean(0)
+
+    def served(self) -> Scorer:
+        """What is saved and answers questions afterwards; itself, where nothing can be left away."""
+        return self
+
+    def write(self, folder: Path) -> None:
+        """Write what was learned into a folder: tensors as safetensors."""
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+
+    def read(self, folder: Path) -> None:
+        """Take over what `write` wrote."""
+        self.load_state_dict(load_file(folder / WEIGHTS))
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a model's tensors lie."""
+    return next((tensor.device for tensor in module.state_dict().values()), torch.device("cpu"))
