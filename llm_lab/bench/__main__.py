@@ -16,6 +16,8 @@ BENCHES = {
     "sharding": "memory per rank and time of a step: DDP, ZeRO 1 to 3, FSDP2, beside the formula",
     "scaling": "two processes against one, the same work",
     "sweep": "eight jobs in one process against the start-up of the first and the steps of all",
+    "graph": "the graph store: a million triples into it, and out as arrays",
+    "linking": "entities and relations found in PathQuestion: precision and recall",
     "links": "ComplEx on a knowledge graph: an epoch, filtered evaluation and MRR, beside PyKEEN",
     "memory": "memory against the size of the table",
 }

@@ -59,6 +59,19 @@ VERBS: dict[str, Verb] = {
         help="run an experiment, or a run, again: is its figure within tolerance?",
         positionals=("RUN|EXPERIMENT",),
     ),
+    "graph": Verb(
+        help="a knowledge graph: stats, validate, query, convert; build one from a table or from data=",
+        positionals=("ACTION", "[GRAPH]"),
+        flags={
+            "--query": Flag(help="SPARQL to answer; @FILE reads it from a file", value="TEXT"),
+            "--output": Flag(help="the file to write; its suffix tells the format", value="FILE"),
+            "--format": Flag(help="of the output, where its suffix tells another", value="NAME"),
+            "--subject": Flag(help="build: the column that holds a row's entity", value="COLUMN"),
+            "--entities": Flag(help="build: columns whose values are entities, with commas", value="NAMES"),
+            "--graph": Flag(help="build: the graph whose entities are looked for in texts", value="GRAPH"),
+            "--tagger": Flag(help="build: a run of token classification that finds more", value="RUN"),
+        },
+    ),
     "results": Verb(
         help="measure the experiments that have no figure yet, and write the table of all of them",
         flags={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def read_delimited(path: Path, source: Source, needed: Sequence[str]) -> Iterato
     csv.field_size_limit(LONGEST_FIELD)
     with open_text(path, encoding=source.encoding, newline="" if quoted else "\n") as stream:
         reader = csv.reader(
-            stream,
+            _counting(stream, source.comment),
             delimiter=source.delimiter or DELIMITERS[source.format or "csv"],
             quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
             strict=True,
@@ -37,6 +37,11 @@ def read_delimited(path: Path, source: Source, needed: Sequence[str]) -> Iterato
         names = [name.strip() for name in source.header or _header(rows, path)]
         check_columns(names, needed, path)
         yield from _records(rows, names, path)
+
+
+def _counting(lines: Iterable[str], comment: str | None) -> Iterable[str]:
+    """The lines that count; those of comments become empty, so that the others keep their numbers."""
+    return lines if comment is None else ("\n" if line.startswith(comment) else line for line in lines)
 
 
 def check_columns(names: Sequence[str], needed: Sequence[str], path: Path) -> None:

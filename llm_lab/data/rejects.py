@@ -30,8 +30,14 @@ class RejectLog:
         self.reasons[row.reason] += 1
         self.first.setdefault(row.reason, row)
 
-    def check(self, *, rows: int, most: float, keep: Path) -> None:
+    def check(self, *, rows: int, most: float, keep: Path, key: str = "data.max_rejected") -> None:
         """Stop when more than the share ``most`` of ``rows`` was rejected; the list is kept as ``keep``.
+
+        Args:
+            rows: how many there were.
+            most: the share of them that may be unusable.
+            keep: where the list is left.
+            key: the name of the setting, for the message.
 
         Raises:
             DataError: with the counts by reason, where each first stood, and where the list lies.
@@ -40,13 +46,14 @@ class RejectLog:
         total = self.reasons.total()
         if total <= most * rows:
             return
-        keep.unlink(missing_ok=True)
-        self.path.replace(keep)
+        if keep != self.path:
+            keep.unlink(missing_ok=True)
+            self.path.replace(keep)
         counts = "; ".join(
             f"{count} {reason} (first {_place(self.first[reason])})" for reason, count in self.ranked()
         )
         raise DataError(
-            f"{total} of {rows} rows rejected ({total / rows:.1%}), data.max_rejected allows {most:.1%}: "
+            f"{total} of {rows} rows rejected ({total / rows:.1%}), {key} allows {most:.1%}: "
             f"{counts}. The list: {keep}"
         )
 

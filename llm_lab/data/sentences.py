@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from llm_lab import assets
 from llm_lab.data.conll import read_conll
+from llm_lab.data.path_questions import read_path_questions
 from llm_lab.data.peoples_daily import read_peoples_daily
 from llm_lab.data.readers import as_uri, read
 from llm_lab.data.record import Record, Rejected, UnusableError
@@ -19,7 +20,8 @@ from llm_lab.errors import ConfigError
 
 Unit = Literal["word", "character"]
 TABLES = ("json", "jsonl", "parquet", "hub")
-FORMATS = ("conll", "peoples_daily", *TABLES)
+SPECIAL = {"peoples_daily": read_peoples_daily, "path_questions": read_path_questions}
+FORMATS = ("conll", *SPECIAL, *TABLES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ class SentenceReader:
         if name is not None and name not in {*FORMATS, *SUFFIXES.values()}:
             raise ConfigError(f"data.format: unknown format `{name}`{nearest(name, FORMATS)}")
         path = assets.resolve(as_uri(source.uri), licence=licence)
-        return read_peoples_daily(path, source) if name == "peoples_daily" else self._conll(path, source)
+        return SPECIAL[name](path, source) if name in SPECIAL else self._conll(path, source)
 
     def _conll(self, path: Path, source: Source) -> Iterator[Record | Rejected]:
         if isinstance(self.tokens, str) or isinstance(self.tags, str):

@@ -39,6 +39,7 @@ class Source:
         delimiter: what stands between fields; by default a comma in CSV and a tab in TSV.
         quoted: whether double quotes delimit fields; by default in CSV and not in TSV.
         subset: configuration of a hub data set.
+        comment: what a line of a table begins with that does not count.
     """
 
     uri: str
@@ -51,6 +52,7 @@ class Source:
     delimiter: str | None = None
     quoted: bool | None = None
     subset: str | None = None
+    comment: str | None = None
 
 
 ENTRY_KEYS = tuple(f.name for f in fields(Source) if f.name != "name")

@@ -43,8 +43,9 @@ class TokenClassificationData(DataModule):
         source: as for ``llm_lab.data.text_classification.TextClassificationData``.
         tokenizer: node of a ``llm_lab.data.tokenizers.TokenizerSource``; a fast one.
         licence: of the data, as the report shows it.
-        format: ``conll`` (a word and its tag per line), ``peoples_daily`` (word/part of speech), or a table of
-            sentences: ``json``, ``jsonl``, ``parquet``, ``hub``; None tells it from the suffix, ``conll`` for most.
+        format: ``conll`` (a word and its tag per line), ``peoples_daily`` (word/part of speech), ``path_questions``
+            (questions with the path that answers them), or a table of sentences: ``json``, ``jsonl``, ``parquet``,
+            ``hub``; None tells it from the suffix, ``conll`` for most.
         encoding: of text files.
         columns: ``tokens`` and ``tags``: numbers of the columns of a CoNLL file, from 0, or from the end where they
             are negative; names of columns otherwise.

@@ -1,0 +1,1 @@
+"""Graphs from tables and texts: mentions, entity linking, relations, canonical names."""

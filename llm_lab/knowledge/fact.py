@@ -1,0 +1,90 @@
+"""One statement of a graph, with what is known about it, and the quads that the store keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+
+from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+
+from llm_lab.knowledge.names import META, SPLIT, identifier, iri, name_of, node
+
+STRING, LANGUAGE_STRING = "xsd:string", "rdf:langString"
+TRAIN = "train"
+REIFIES, CONFIDENCE, SOURCE = iri("rdf:reifies"), NamedNode(f"{META}confidence"), NamedNode(f"{META}source")
+ABOUT_TRIPLES = (REIFIES, CONFIDENCE, SOURCE)
+DECIMAL = iri("xsd:decimal")
+Graph = NamedNode | DefaultGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A literal: its text, its type (``xsd:integer``), and the language of a text that has one (``en``)."""
+
+    text: str
+    datatype: str = STRING
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A triple of identifiers, or with a literal as its tail.
+
+    Attributes:
+        confidence: from 0 to 1; None where nobody says.
+        source: where it comes from: a file, a reference, the text that it was read in; empty where nobody says.
+        split: ``train``, ``val`` or ``test``.
+    """
+
+    head: str
+    relation: str
+    tail: str | Value
+    confidence: float | None = None
+    source: str = ""
+    split: str = TRAIN
+
+
+def quads(fact: Fact) -> Iterator[Quad]:
+    """The quad of the triple, and those of its evidence: a reifier (RDF 1.2) per triple and source."""
+    head, relation, tail = node(fact.head), iri(fact.relation), term(fact.tail)
+    graph = graph_of(fact.split)
+    yield Quad(head, relation, tail, graph)
+    if fact.confidence is None and not fact.source:
+        return
+    triple = Triple(head, relation, tail)
+    reifier = NamedNode(META + blake2b(f"{triple}{fact.source}".encode(), digest_size=12).hexdigest())
+    yield Quad(reifier, REIFIES, triple, graph)
+    if fact.confidence is not None:
+        yield Quad(reifier, CONFIDENCE, Literal(f"{fact.confidence:.6f}", datatype=DECIMAL), graph)
+    if fact.source:
+        yield Quad(reifier, SOURCE, Literal(fact.source), graph)
+
+
+def term(tail: str | Value) -> NamedNode | BlankNode | Literal:
+    """The RDF term of a tail."""
+    if isinstance(tail, str):
+        return node(tail)
+    if tail.language:
+        return Literal(tail.text, language=tail.language)
+    return Literal(tail.text, datatype=iri(tail.datatype))
+
+
+def tail_of(found: NamedNode | BlankNode | Literal | Triple) -> str | Value:
+    """The tail of an RDF term; a triple that is one is shown as text."""
+    if isinstance(found, Literal):
+        return Value(found.value, name_of(found.datatype.value), found.language or "")
+    return identifier(found)
+
+
+@lru_cache(maxsize=8)
+def graph_of(split: str) -> Graph:
+    """The graph that holds a split: the default graph holds ``train``."""
+    return DefaultGraph() if split == TRAIN else NamedNode(SPLIT + split)
+
+
+def split_of(graph: Graph | BlankNode) -> str:
+    """The split that a graph holds; one that is none of ours is training data as well."""
+    found = graph.value if isinstance(graph, NamedNode) else ""
+    return found.removeprefix(SPLIT) if found.startswith(SPLIT) else TRAIN

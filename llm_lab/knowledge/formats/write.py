@@ -1,0 +1,100 @@
+"""Write a graph into a file of any format that a graph is read from."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from llm_lab.config.nearest import did_you_mean
+from llm_lab.errors import ConfigError, DataError
+from llm_lab.knowledge.fact import TRAIN, Fact, Value
+from llm_lab.knowledge.formats.obo import write_obo
+from llm_lab.knowledge.formats.rdf import RDF, write_rdf
+from llm_lab.knowledge.formats.source import FORMATS, format_of
+from llm_lab.knowledge.store import Store
+
+WITH_SPLITS = {"nquads", "trig", "jsonld"}
+COLUMNS = ("head", "relation", "tail", "datatype", "language", "confidence", "source", "split")
+WRITTEN = (*RDF, "csv", "tsv", "obo")
+
+
+def write(store: Store, path: Path, *, form: str | None = None) -> int:
+    """Write a graph; returns how many facts the format has no words for (OBO alone leaves some out).
+
+    Tables have the columns ``head``, ``relation`` and ``tail``, and those further ones that some fact needs. Formats
+    without named graphs hold the training split only, where there are others.
+
+    Args:
+        store: the graph.
+        path: appears under its name when it is complete.
+        form: one of ``FORMATS``; None tells it from the suffix.
+
+    Raises:
+        ConfigError: no such format, or one that is only read.
+        DataError: the format cannot hold what the graph says.
+    """
+    form = form or format_of(path.name, "--output")
+    if form not in WRITTEN:
+        verdict = "only read" if form in FORMATS else "unknown"
+        raise ConfigError(f"--format: {form} is {verdict}; {did_you_mean(form, WRITTEN)}")
+    temporary = path.with_name(f".{path.name}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = 0
+    try:
+        if form in RDF:
+            write_rdf(store.quads(None if form in WITH_SPLITS else TRAIN), temporary, form)
+        elif form == "obo":
+            left = write_obo(store, temporary)
+        else:
+            _table(store, temporary, form)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return left
+
+
+def _table(store: Store, path: Path, form: str) -> None:
+    used = [name for name in COLUMNS if name in _used(store)]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        if form == "csv":
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(used)
+            writer.writerows([row[name] for name in used] for row in _rows(store))
+            return
+        stream.write("\t".join(used) + "\n")
+        for row in _rows(store):
+            if any(mark in cell for cell in row.values() for mark in "\n\r\t"):
+                place = f"{row['head']} {row['relation']}"
+                raise DataError(f"tsv: {place}: a cell has a tab or a line break in it; take csv")
+            stream.write("\t".join(row[name] for name in used) + "\n")
+
+
+def _used(store: Store) -> set[str]:
+    """The columns that some fact fills."""
+    found = set(COLUMNS[:3])
+    for row in _rows(store):
+        found |= {name for name in COLUMNS[3:] if row[name]}
+        if len(found) == len(COLUMNS):
+            break
+    return found
+
+
+def _rows(store: Store) -> Iterator[dict[str, str]]:
+    many = store.splits != (TRAIN,)
+    for fact in store.facts(evidence=True):
+        yield _row(fact, split=fact.split if many else "")
+
+
+def _row(fact: Fact, *, split: str) -> dict[str, str]:
+    value = fact.tail if isinstance(fact.tail, Value) else None
+    return {
+        "head": fact.head,
+        "relation": fact.relation,
+        "tail": value.text if value else str(fact.tail),
+        "datatype": value.datatype if value and not value.language else "",
+        "language": value.language if value else "",
+        "confidence": "" if fact.confidence is None else f"{fact.confidence:g}",
+        "source": fact.source,
+        "split": split,
+    }

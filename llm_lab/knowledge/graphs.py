@@ -1,0 +1,129 @@
+"""Ready graphs: what a choice of `knowledge=` names, loaded once and kept under its content hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llm_lab import assets
+from llm_lab.config.nearest import did_you_mean
+from llm_lab.config.search_path import layers
+from llm_lab.data.cache import DONE, content_hash, prepared
+from llm_lab.data.readers import as_uri
+from llm_lab.data.rejects import NAME
+from llm_lab.errors import ConfigError
+from llm_lab.knowledge.fact import LANGUAGE_STRING, Fact, Value
+from llm_lab.knowledge.formats.source import GraphSource, format_of, parse_graph
+from llm_lab.knowledge.load import load
+from llm_lab.knowledge.names import LABEL
+from llm_lab.knowledge.store import Store
+
+FORMAT = 1  # of the prepared folder; a change makes old folders unknown
+STORE = "store"
+GROUP = "knowledge"
+
+
+def open_graph(place: str) -> Store:
+    """The graph that a word names: a folder of a store, a file, or a choice of `knowledge=`; for reading.
+
+    Raises:
+        ConfigError: there is no such choice, and no such file.
+        DataError: the file is no graph.
+    """
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return Store(path=path, read_only=True)
+    if path.is_file() or "://" in place:
+        return prepared_graph({"licence": "", "graph": {"file": {"uri": place}}})
+    return prepared_graph(choice(place))
+
+
+def choice(name: str) -> dict[str, Any]:
+    """The node of a choice of the group `knowledge`, from the user's folders, packs or ours.
+
+    Raises:
+        ConfigError: there is none of that name; the nearest one is proposed.
+    """
+    found = {
+        path.stem: path for layer in reversed(layers()) for path in (layer.folder / GROUP).glob("*.yaml")
+    }
+    if name not in found:
+        raise ConfigError(
+            f"`{name}` is no file, no folder and no graph of `knowledge=`; {did_you_mean(name, found)}"
+        )
+    node: dict[str, Any] = yaml.safe_load(found[name].read_text(encoding="utf-8"))
+    return node
+
+
+def prepared_graph(node: Mapping[str, Any], *, max_rejected: float = 0.01) -> Store:
+    """The store of a knowledge node, made where its content hash is not there yet; open for reading.
+
+    Args:
+        node: ``licence``, and ``graph`` (see `GraphSource`), or ``source`` (tables of triples by split) with
+            ``labels`` (language -> URI of labels by identifier).
+        max_rejected: share of broken lines above which the load fails.
+    """
+    sources = sources_of(node)
+    recipe = {
+        "format": [STORE, FORMAT],
+        "sources": [{**asdict(one), "content": assets.fingerprint(as_uri(one.uri))} for one in sources],
+        "labels": {
+            language: assets.fingerprint(as_uri(uri)) for language, uri in (node.get("labels") or {}).items()
+        },
+        "max_rejected": max_rejected,
+    }
+
+    def make(folder: Path) -> None:
+        store = Store(path=folder / STORE)
+        keep = folder.parent / f"{folder.name.partition('.')[0]}.rejected.jsonl"
+        try:
+            load(
+                store,
+                sources,
+                rejected=folder / NAME,
+                keep=keep,
+                max_rejected=max_rejected,
+                licence=str(node.get("licence") or ""),
+            )
+            store.add(_labels(node))
+        finally:
+            store.close()
+        (folder / DONE).write_text("{}\n", encoding="utf-8")
+
+    return Store(path=prepared(content_hash(recipe), make) / STORE, read_only=True)
+
+
+def sources_of(node: Mapping[str, Any]) -> tuple[GraphSource, ...]:
+    """The files of a knowledge node.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    if node.get("graph"):
+        return parse_graph(node["graph"])
+    source = node.get("source")
+    if not source:
+        raise ConfigError("the graph names neither `graph` nor `source`")
+    entries = {"train": source} if isinstance(source, str) else source
+    tables = {
+        name: {"uri": entry} if isinstance(entry, str) else dict(entry) for name, entry in entries.items()
+    }
+    for entry in tables.values():
+        form = entry.get("format") or format_of(entry["uri"], "source")
+        entry["format"] = "tsv" if form == "text" else form
+    return parse_graph(tables, "source")
+
+
+def _labels(node: Mapping[str, Any]) -> list[Fact]:
+    from llm_lab.data.triple_rows import read_labels
+
+    found = read_labels(node.get("labels") or {}, licence=str(node.get("licence") or ""))
+    return [
+        Fact(name, LABEL, Value(text, LANGUAGE_STRING, language))
+        for language, labels in found.items()
+        for name, text in labels.items()
+    ]

@@ -1,0 +1,167 @@
+"""Look at a knowledge graph, ask it, convert it, or build one from tables or text."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from llm_lab.config.nearest import did_you_mean
+from llm_lab.config.words import Words
+from llm_lab.errors import ConfigError
+
+SHOWN = 20  # rows of a table of figures
+
+
+def main(words: Words) -> int:
+    """`llm_lab graph ACTION [GRAPH]`; raises ConfigError for an action that there is not."""
+    action = words.positionals[0]
+    if action not in ACTIONS:
+        raise ConfigError(f"graph {action}: {did_you_mean(action, ACTIONS)}")
+    return ACTIONS[action](words)
+
+
+def _place(words: Words) -> str:
+    """The word that names the graph, `GRAPH` or `knowledge=GRAPH`."""
+    named = [word.removeprefix("knowledge=") for word in words.overrides if word.startswith("knowledge=")]
+    found = [*words.positionals[1:], *named]
+    if len(found) != 1:
+        raise ConfigError(
+            f"graph {words.positionals[0]} needs one GRAPH: a choice of `knowledge=`, a file, or a folder of a store"
+        )
+    return found[0]
+
+
+def _stats(words: Words) -> int:
+    from llm_lab.knowledge.graphs import open_graph
+    from llm_lab.knowledge.statistics import statistics
+
+    found = statistics(open_graph(_place(words)))
+    print(f"facts      {sum(found.facts.values()):,} ({_by_split(found.facts)})")
+    print(f"triples    {sum(found.links.values()):,} of two entities ({_by_split(found.links)})")
+    print(
+        f"entities   {found.entities:,}; in {found.degree[0]:g} triples each (median), {found.degree[1]:,} at most"
+    )
+    relations = [[one.relation, one.triples, one.heads, one.tails, one.kind] for one in found.relations]
+    _table(("relation", "triples", "heads", "tails", "kind"), relations)
+    _table(("type", "entities"), found.types.most_common())
+    literals = [[relation, kind, count] for (relation, kind), count in found.literals.most_common()]
+    _table(("attribute", "type", "facts"), literals)
+    _table(("language", "labels"), found.languages.most_common())
+    return 0
+
+
+def _by_split(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{split} {count:,}" for split, count in counts.items())
+
+
+def _validate(words: Words) -> int:
+    """Exit code 1 where a finding is a fault."""
+    from llm_lab.knowledge.graphs import open_graph
+    from llm_lab.knowledge.validation import validate
+
+    found = validate(open_graph(_place(words)))
+    faults = [one for one in found if one.is_fault]
+    rows = [[one.kind, one.place, one.count, "; ".join(one.examples)] for one in found]
+    _table(("what", "where", "how often", "such as"), rows, shown=len(rows))
+    notes = len(found) - len(faults)
+    print(f"{len(faults)} kinds of faults, {notes} notes" if found else "nothing odd")
+    return 1 if faults else 0
+
+
+def _query(words: Words) -> int:
+    from llm_lab.knowledge.graphs import open_graph
+
+    text = words.flags.get("query")
+    if text is None:
+        raise ConfigError("graph query needs --query 'SELECT ...' (a file with @FILE; - is standard input)")
+    found = open_graph(_place(words)).query(_text(str(text)))
+    writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+    writer.writerow(found.columns)
+    writer.writerows(found.rows)
+    return 0
+
+
+def _text(given: str) -> str:
+    if given == "-":
+        return sys.stdin.read()
+    if not given.startswith("@"):
+        return given
+    path = Path(given[1:])
+    if not path.is_file():
+        raise ConfigError(f"--query: there is no file {path}")
+    return path.read_text(encoding="utf-8")
+
+
+def _convert(words: Words) -> int:
+    from llm_lab.knowledge.formats.write import write
+    from llm_lab.knowledge.graphs import open_graph
+
+    store, output = open_graph(_place(words)), _output(words)
+    form = words.flags.get("format")
+    left = write(store, output, form=str(form) if form else None)
+    print(
+        f"wrote {len(store) - left:,} facts to {output}" + (f"; {left:,} have no words in it" if left else "")
+    )
+    return 0
+
+
+def _build(words: Words) -> int:
+    from llm_lab.knowledge.construction.build import build_graph
+    from llm_lab.knowledge.formats.write import write
+
+    flags = {name: str(value) for name, value in words.flags.items()}
+    table = words.positionals[1] if len(words.positionals) > 1 else None
+    store, told = build_graph(
+        table=table,
+        overrides=words.overrides,
+        subject=flags.get("subject"),
+        entities=tuple(filter(None, flags.get("entities", "").split(","))),
+        graph=flags.get("graph"),
+        tagger=flags.get("tagger"),
+        rejected=_output(words).with_suffix(".rejected.jsonl"),
+    )
+    write(store, _output(words), form=flags.get("format"))
+    print(f"{told}; wrote {len(store):,} facts to {_output(words)}")
+    return 0
+
+
+def _output(words: Words) -> Path:
+    given = words.flags.get("output")
+    if given is None:
+        raise ConfigError(f"graph {words.positionals[0]} needs --output FILE; its suffix tells the format")
+    return Path(str(given))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, shown: int = SHOWN) -> None:
+    """Print rows under a head, as many as are shown; nothing where there are none."""
+    every = [
+        ["" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row]
+        for row in rows
+    ]
+    if not every:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, cell in zip(columns, every[0], strict=True):
+        number = cell.replace(",", "").isdecimal()
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in every[:shown]:
+        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+    console = Console(highlight=False)
+    console.print()
+    console.print(table)
+    if len(every) > shown:
+        console.print(f"... and {len(every) - shown:,} more")
+
+
+ACTIONS: dict[str, Callable[[Words], int]] = {
+    "stats": _stats,
+    "validate": _validate,
+    "query": _query,
+    "convert": _convert,
+    "build": _build,
+}

@@ -1,0 +1,150 @@
+"""The store keeps what it is given, answers queries, and refuses what it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llm_lab.errors import DataError
+from llm_lab.knowledge.fact import Fact, Value
+from llm_lab.knowledge.ids import ids
+from llm_lab.knowledge.names import TYPE, name_of, node
+from llm_lab.knowledge.store import Evidence, Store
+
+FACTS = [
+    Fact("Q64", "capital_of", "Q183", 0.9, "atlas"),
+    Fact("Q64", "capital_of", "Q183", 0.5, "a blog"),
+    Fact("Q183", "borders", "Q142", split="test"),
+    Fact("Q64", "population", Value("3700000", "xsd:integer")),
+    Fact("Q183", "rdfs:label", Value("Germany", "rdf:langString", "en")),
+    Fact("Q183", "rdfs:label", Value("德国", "rdf:langString", "zh")),
+    Fact("Q183", "skos:altLabel", Value("Deutschland", "rdf:langString", "de")),
+    Fact("Q64", "rdfs:label", Value("Berlin", "rdf:langString", "en")),
+    Fact("Q64", TYPE, "City"),
+]
+
+
+@pytest.fixture
+def store() -> Store:
+    made = Store()
+    made.add(FACTS)
+    return made
+
+
+def test_it_counts_facts_and_not_what_is_said_about_them(store: Store) -> None:
+    assert len(store) == 8
+    store.add(FACTS)
+    assert len(store) == 8
+
+
+def test_labels_in_several_languages(store: Store) -> None:
+    assert store.label("Q183", "zh") == "德国"
+    assert store.label("Q183", "fr") in {"Germany", "德国"}
+    assert store.label("Q142") == "Q142"
+    assert store.labels("en") == {"Q183": "Germany", "Q64": "Berlin"}
+
+
+def test_confidence_and_source_of_a_triple(store: Store) -> None:
+    said = store.evidence(Fact("Q64", "capital_of", "Q183"))
+    assert said == [Evidence(source="a blog", confidence=0.5), Evidence(source="atlas", confidence=0.9)]
+    assert store.evidence(FACTS[3]) == []
+    rows = store.query(
+        "SELECT ?c { << :Q64 :capital_of :Q183 >> meta:source 'atlas' ; meta:confidence ?c }"
+    ).rows
+    assert [float(row[0]) for row in rows] == [0.9]
+
+
+def test_queries_see_the_training_split_and_name_the_others(store: Store) -> None:
+    assert list(store.query("SELECT ?o { :Q183 :borders ?o }").rows) == []
+    held = "SELECT ?o { GRAPH <urn:kg-split:test> { :Q183 :borders ?o } }"
+    assert list(store.query(held).rows) == [("Q142",)]
+    assert list(store.query("ASK { :Q64 a :City }").rows) == [("true",)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT DATA { :a :b :c }",
+        "PREFIX insert: <http://x/> # SELECT\nDELETE WHERE { ?s ?p ?o }",
+        "base <http://x/> load <file:///etc/passwd>",
+        "WITH <urn:g> DELETE { ?s ?p ?o } WHERE { ?s ?p ?o }",
+        "CLEAR ALL",
+    ],
+)
+def test_an_update_is_refused_as_a_query(store: Store, text: str) -> None:
+    with pytest.raises(DataError, match="changes the graph, which is open for reading only"):
+        store.query(text)
+    assert len(store) == 8
+
+
+def test_a_word_in_a_text_is_no_update_and_no_service(store: Store) -> None:
+    text = "SELECT ?s { ?s rdfs:label 'INSERT DATA { SERVICE'@en . ?s :service ?o } # DROP ALL"
+    assert list(store.query(text).rows) == []
+
+
+def test_another_server_is_never_asked(store: Store) -> None:
+    with pytest.raises(DataError, match="SERVICE asks another server"):
+        store.query("SELECT * { SERVICE <http://example.org/sparql> { ?s ?p ?o } }")
+
+
+def test_a_wrong_query_is_one_line(store: Store) -> None:
+    with pytest.raises(DataError, match=r"^SPARQL: error at 1:\d+") as caught:
+        store.query("SELECT ?x { ?x ")
+    assert "\n" not in str(caught.value)
+
+
+def test_it_stays_on_the_disk_and_opens_for_reading_only(tmp_path: Path) -> None:
+    writing = Store(path=tmp_path / "graph")
+    writing.add(FACTS)
+    writing.close()
+    reading = Store(path=tmp_path / "graph", read_only=True)
+    assert len(reading) == 8
+    for change in (lambda: reading.add(FACTS), lambda: reading.update("CLEAR ALL")):
+        with pytest.raises(DataError, match="open for reading only"):
+            change()
+    with pytest.raises(DataError, match="holds no graph"):
+        Store(path=tmp_path / "nothing", read_only=True)
+
+
+def test_an_entity_that_is_not_there_gets_the_nearest_labels(store: Store) -> None:
+    assert store.find("Q142") == "Q142"
+    assert store.find("deutschland") == "Q183"
+    with pytest.raises(DataError, match=r"`Germny` is not in the graph; nearest labels: `germany` \(Q183\)"):
+        store.find("Germny")
+
+
+def test_arrays_hold_the_links_of_each_split_in_the_order_of_names(store: Store, tmp_path: Path) -> None:
+    triples = ids(store, tmp_path / "ids")
+    assert triples.entities == ("City", "Q142", "Q183", "Q64")
+    assert triples.relations == ("borders", "capital_of", "rdf:type")
+    assert sorted(map(tuple, triples.splits["train"].tolist())) == [(3, 1, 2), (3, 2, 0)]
+    assert triples.splits["test"].tolist() == [[2, 0, 1]]
+    assert isinstance(triples.splits["train"], np.memmap)
+    assert triples.label("Q64") == "Berlin"
+    store.update("DROP GRAPH <urn:kg-split:test>")
+    assert set(ids(store, tmp_path / "ids").splits) == {"train"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Q1",
+        "a b",
+        "50%",
+        "land reform.n.01",
+        'say "x"',
+        "<x>",
+        "中",
+        "a#b",
+        "http://x.org/a",
+        "x:y",
+        "rdfs:label",
+        "_:b1",
+        "\ue000",
+    ],
+)
+def test_any_name_comes_back(name: str) -> None:
+    term = node(name)
+    assert (name if name.startswith("_:") else name_of(term.value)) == name

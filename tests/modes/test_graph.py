@@ -1,0 +1,113 @@
+"""The verb `graph`: figures, faults, answers, files, graphs of tables and texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Result, make_toy
+
+Lab = Callable[..., Result]
+TRIPLES = "berlin\tcapital_of\tgermany\nparis\tcapital_of\tfrance\ngermany\tborders\tfrance\nfrance\tborders\tgermany\n"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a small graph."""
+    (tmp_path / "world.tsv").write_text(TRIPLES)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_stats(desk: Path, lab: Lab) -> None:
+    result = lab("graph", "stats", "world.tsv")
+    assert result.code == 0, result.err
+    assert "triples    4 of two entities (train 4)" in result.out
+    assert [line.split() for line in result.out.splitlines() if line.startswith("borders")] == [
+        ["borders", "2", "2", "2", "1-1"]
+    ]
+
+
+def test_query(desk: Path, lab: Lab) -> None:
+    (desk / "q.rq").write_text("SELECT ?x ?y { ?x :capital_of ?y . ?y :borders :france }")
+    for query in ("@q.rq", (desk / "q.rq").read_text()):
+        result = lab("graph", "query", "world.tsv", "--query", query)
+        assert (result.code, result.out) == (0, "x\ty\nberlin\tgermany\n")
+    refused = lab("graph", "query", "world.tsv", "--query", "DELETE WHERE { ?s ?p ?o }")
+    assert refused.code == 1
+    assert "DELETE changes the graph, which is open for reading only" in refused.err
+
+
+def test_validate_fails_where_something_is_wrong(desk: Path, lab: Lab) -> None:
+    assert lab("graph", "validate", "world.tsv").code == 0
+    (desk / "odd.csv").write_text("head,relation,tail,datatype\na,age,3,xsd:integer\nb,age,four,xsd:string\n")
+    result = lab("graph", "validate", "odd.csv")
+    assert result.code == 1
+    assert "inconsistent types" in result.out and "1 kinds of faults, 0 notes" in result.out
+
+
+def test_convert_there_and_back(desk: Path, lab: Lab) -> None:
+    for name in ("w.ttl", "w.jsonld", "w.rdf", "w.tsv"):
+        result = lab("graph", "convert", "world.tsv", "--output", name)
+        assert result.code == 0, result.err
+        assert result.out == f"wrote 4 facts to {name}\n"
+        assert "triples    4 of two entities" in lab("graph", "stats", name).out
+
+
+def test_build_from_a_table(desk: Path, lab: Lab) -> None:
+    (desk / "films.csv").write_text(
+        "id,name,director,year\nf1,Alien,Scott,1979\nf2,Blade Runner,Scott,1982\n"
+    )
+    words = ("build", "films.csv", "--subject", "id", "--entities", "director", "--output", "films.ttl")
+    result = lab("graph", *words)
+    assert result.code == 0, result.err
+    query = "SELECT ?name ?year { ?f :director :Scott ; rdfs:label ?name ; :year ?year FILTER(?year < 1980) }"
+    assert lab("graph", "query", "films.ttl", "--query", query).out == "name\tyear\nAlien\t1979\n"
+
+
+def test_build_from_the_texts_of_a_data_module(desk: Path, lab: Lab) -> None:
+    make_toy(desk, rows=60)
+    (desk / "films.tsv").write_text("cast\tpart_of\tfilm\nstory\tpart_of\tfilm\n")
+    result = lab("graph", "build", "data=toy", "--graph", "films.tsv", "--output", "texts.csv", "model=toy")
+    assert result.code == 0, result.err
+    assert "read 60 texts:" in result.out and "of 3 entities" in result.out
+    rows = (desk / "texts.csv").read_text().splitlines()
+    assert rows[0] == "head,relation,tail,confidence,source"
+    assert any(row.split(",")[1:4] == ["mentions", "film", "1"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("stat", "world.tsv"), "graph stat: did you mean `stats`"),
+        (("stats",), "graph stats needs one GRAPH"),
+        (
+            ("stats", "countrys"),
+            "`countrys` is no file, no folder and no graph of `knowledge=`; did you mean `countries`",
+        ),
+        (("query", "world.tsv"), "graph query needs --query"),
+        (("convert", "world.tsv"), "graph convert needs --output"),
+        (("convert", "world.tsv", "--output", "x.pdf"), "no format is told by the name x.pdf"),
+        (("build", "world.tsv", "--output", "x.ttl"), "--subject COLUMN names the column"),
+        (("build", "--output", "x.ttl"), "graph build needs a table"),
+    ],
+)
+def test_what_is_missing_is_told(words: tuple[str, ...], message: str, desk: Path, lab: Lab) -> None:
+    result = lab("graph", *words)
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_broken_lines_are_counted_and_too_many_refused(desk: Path, lab: Lab) -> None:
+    lines = "".join(f"a{i}\tr\tb{i}\n" for i in range(200))
+    (desk / "few.tsv").write_text(lines + "broken\n")
+    assert "triples    200 of" in lab("graph", "stats", "few.tsv").out
+    (desk / "many.tsv").write_text("a\tr\tb\nbroken\n")
+    result = lab("graph", "stats", "many.tsv")
+    assert result.code == 1
+    assert "1 of 2 rows rejected (50.0%)" in result.err and "many.tsv:2" in result.err
+    listed = Path(result.err.rpartition("The list: ")[2].strip())
+    assert json.loads(listed.read_text())["line"] == 2
