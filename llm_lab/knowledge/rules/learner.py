@@ -1,8 +1,9 @@
 """Learning rules from a graph, short ones first, until nothing is left or the time is up.
 
 The rules are those of AnyBURL (Meilicke et al. 2019, https://www.ijcai.org/proceedings/2019/435; 2023,
-https://doi.org/10.1007/s00778-023-00800-5). Where it samples paths, support and body are counted here over the whole
-graph: a depth-first search from each triple of a relation finds every path that closes it.
+https://doi.org/10.1007/s00778-023-00800-5). Where it samples paths, all are counted here: a depth-first search from
+each triple of a relation finds every path that closes it, which gives the support of all rules at once. Bodies are
+counted too; one that needs very many steps is estimated from a random part of the entities that it starts from.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from llm_lab.knowledge.rules.walks import Ints, Longs, Walks
 T, U = TypeVar("T"), TypeVar("U")
 TRIPLES, BODIES, CONSTANTS = 1000, 256, 500  # of one task: a second or less each
 TABLE = 20  # bits
-STEPS = 2_000_000  # of the search from one triple, or for one body
+STEPS = 2_000_000  # of the search from one triple
+PAIRS = 300_000  # steps for one body: beyond it is estimated from the entities looked at so far, in random order
 ROOM = 1_000_000  # rules of one task
 
 
@@ -98,7 +99,7 @@ class Miner:
 
         def size(part: Longs) -> Longs:
             found = np.zeros(len(part), np.int64)
-            body_sizes(self.walks, paths[part], self.start, self.sources, limits[part], STEPS, found)
+            body_sizes(self.walks, paths[part], self.start, self.sources, limits[part], PAIRS, found)
             return found
 
         parts = np.array_split(np.arange(len(codes)), max(1, len(codes) // BODIES))

@@ -117,6 +117,11 @@ class Rules(Scorer):
         ids = (values.numpy(force=True).astype(np.int32) for values in (sources, relations))
         return torch.from_numpy(self.engine.scores(*ids)).to(sources.device)
 
+    def likelihoods(self, sources: Tensor, relations: Tensor) -> Tensor:
+        """Scores [B, E] as confidences between 0 and 1."""
+        scores = self.answer(sources, relations)
+        return -torch.expm1(-scores) if self.aggregation == "noisy_or" else scores
+
     def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
         """See `Scorer`."""
         return self.answer(heads, relations)
