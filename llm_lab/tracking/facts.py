@@ -12,6 +12,11 @@ from llm_lab.tracking import formats
 
 SPLITS = ("train", "val", "test")
 Fact = tuple[str, str]
+GRAPH = """from pathlib import Path
+from safetensors.torch import load_file
+
+names = Path("{0}/entities.txt").read_text().splitlines()
+vectors = load_file("{0}/model.safetensors")["entity"]  # row n is of names[n]"""
 
 
 def sizes(spec: DataSpec) -> list[Fact]:
@@ -70,14 +75,17 @@ def phases(ledger: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     ]
 
 
-def commands(run_dir: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+def commands(run_dir: Path, manifest: Mapping[str, Any], problem: str = "") -> dict[str, str]:
     """Return what to type to make the run again, and to use its model."""
     run, words = shlex.quote(str(run_dir)), manifest.get("words") or []
+    graph = problem == "triples"
     return {
         "reproduce": f"python -m llm_lab {shlex.join(words)}".rstrip(),
-        "predict": f"python -m llm_lab predict {run} --input texts.csv",
+        "predict": f"python -m llm_lab predict {run} --input {'triples.tsv' if graph else 'texts.csv'}",
         "evaluate": f"python -m llm_lab evaluate {run}",
-        "python": "from transformers import pipeline\n\n"
+        "python": GRAPH.format(f"{run_dir}/model")
+        if graph
+        else "from transformers import pipeline\n\n"
         f'classify = pipeline("text-classification", model="{run_dir}/model")\n'
         'classify("a text")',
     }

@@ -59,7 +59,7 @@ def _architecture(folder: Path) -> str:
 
 def metadata(material: pages.Material) -> ModelCardData:
     """Return the front matter: licence, base model, task, test metrics."""
-    config, tag = material.config, pages.pipeline_of(material.architecture)
+    config, tag = material.config, pages.pipeline_of(material.architecture, material.spec.problem)
     model = config.get("model") or {}
     source = str(model.get("source") or "")
     name = str(config.get("name", "model"))
@@ -77,7 +77,7 @@ def metadata(material: pages.Material) -> ModelCardData:
     ]
     return ModelCardData(
         model_name=name,
-        library_name="transformers",
+        library_name="llm_lab" if material.spec.problem == "triples" else "transformers",
         pipeline_tag=tag,
         tags=["llm_lab"],
         license=str(model.get("licence") or "").lower() or None,

@@ -73,7 +73,7 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "spec": material.spec,
         "subtitle": subtitle(material),
         "architecture": material.architecture,
-        "pipeline": pipeline_of(material.architecture),
+        "pipeline": pipeline_of(material.architecture, material.spec.problem),
         "has_pipeline": material.architecture.endswith(tuple(PIPELINES)),
         "basis": basis(material),
         "baseline_labels": [
@@ -92,7 +92,8 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "data_facts": facts.data_facts(material.spec.summary),
         "cost": facts.cost(material.ledger),
         "phases": facts.phases(material.ledger),
-        "commands": facts.commands(material.run_dir, material.manifest),
+        "commands": facts.commands(material.run_dir, material.manifest, material.spec.problem),
+        "graph": facts.GRAPH.format("."),
         "config_text": yaml.safe_dump(dict(material.config), sort_keys=False, allow_unicode=True, width=100),
         "facts": facts.manifest_facts(material.manifest),
     }
@@ -139,6 +140,8 @@ def basis(material: Material) -> str:
     return f"{rows}, 1 seed ({material.config.get('seed', 'unknown')}){interval}."
 
 
-def pipeline_of(architecture: str) -> str:
-    """The hub's name of what a class of transformers does."""
+def pipeline_of(architecture: str, problem: str = "") -> str:
+    """The hub's name of what a class of transformers does, or a model of a graph."""
+    if problem == "triples":
+        return "graph-ml"
     return next((name for end, name in PIPELINES.items() if architecture.endswith(end)), "feature-extraction")

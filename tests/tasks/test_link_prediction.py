@@ -1,0 +1,167 @@
+"""Runs on a toy graph, as a user starts them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from llm_lab.knowledge.triples import Triples
+from llm_lab.models.graph.scorer import Scorer
+from llm_lab.modes import train as way
+from tests.conftest import Result
+from tests.knowledge.toy import write_tables
+
+Lab = Callable[..., Result]
+MODELS = ["complex", "distmult", "simple", "transe", "rotate", "tucker", "conve", "compgcn", "rgcn"]
+SMALL = ("knowledge=toy", "logger=none", "trainer.enable_progress_bar=false", "trainer.precision=32-true")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a graph of the user's own."""
+    sources = "\n".join(f"  {split}: {uri}" for split, uri in write_tables(tmp_path).items())
+    file = tmp_path / "conf/knowledge/toy.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "# A toy.\nlicence: none\nsource:\n" + sources + "\nnegatives: null\nlabels: null\n"
+        "recipe: {dim: 40, objective: one_vs_all, label_smoothing: 0.0, n3: 0.0, dropout: 0.0, lr: 0.1,"
+        " batch_size: 16, epochs: 30, validate_every: 10, patience: 9}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(lab: Lab, *words: str) -> dict[str, float]:
+    result = lab("+experiment=link_prediction", *SMALL, *words, "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    return dict(json.loads(Path("run/metrics.json").read_text()))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("objective", ["one_vs_all", "k_vs_all", "negative_sampling"])
+def test_every_model_takes_every_objective(model: str, objective: str, desk: Path, lab: Lab) -> None:
+    quick = ("mode.report=false", "mode.baseline=false") if model != "complex" else ()
+    sizes = () if model in {"complex", "distmult", "simple"} else ("model.dim=40",)
+    metrics = train(lab, "+debug=smoke", f"model={model}", f"task.objective={objective}", *sizes, *quick)
+    assert metrics["run/steps"] == 2
+    assert 0 < metrics["test/mrr"] <= 1
+
+
+def test_a_run_learns_is_evaluated_again_and_completes_triples(desk: Path, lab: Lab) -> None:
+    metrics = train(lab)
+    assert metrics["test/mrr"] > 1.5 * metrics["baseline/frequency/mrr"]
+    assert metrics["test/mrr_pessimistic"] <= metrics["test/mrr"] <= metrics["test/mrr_optimistic"]
+    assert metrics["test/mrr_low"] < metrics["test/mrr"] < metrics["test/mrr_high"]
+    again = lab("evaluate", "run")
+    assert again.code == 0, again.err
+    kept = json.loads(next(Path("run/evaluations").glob("*.json")).read_text())["metrics"]
+    assert kept["test/mrr"] == pytest.approx(metrics["test/mrr"])
+    assert "By kind of relation" in Path("run/report.md").read_text()
+    Path("asked.tsv").write_text("child 0a\tchild_of\t?\n?\tlives_in\ttown 1\nchild 0\tchild_of\t?\n")
+    result = lab("predict", "run", "--input", "asked.tsv", "--output", "said.jsonl")
+    assert result.code == 0, result.err
+    first, second, third = (json.loads(line) for line in Path("said.jsonl").read_text().splitlines())
+    assert first["answers"][0]["id"] == "parent 0"
+    assert len(second["answers"]) == 10
+    assert third["answers"] == []
+    assert "no entity `child 0` in the graph; did you mean" in third["note"]
+
+
+def test_vectors_lie_beside_their_names(desk: Path, lab: Lab) -> None:
+    train(lab, "+debug=smoke")
+    names = Path("run/model/entities.tsv").read_text().splitlines()
+    assert names[0] == "id"
+    assert load_file("run/model/model.safetensors")["entity"].shape == (len(names) - 1, 40)
+
+
+def test_csv_has_a_line_per_answer(desk: Path, lab: Lab) -> None:
+    train(lab, "+debug=smoke")
+    Path("asked.csv").write_text("head,relation,tail\nchild 0a,child_of,?\n,child_of,\n")
+    result = lab("predict", "run", "--input", "asked.csv")
+    rows = list(csv.DictReader(io.StringIO(result.out)))
+    assert [row["place"] for row in rows] == [*map(str, range(1, 11)), ""]
+    assert rows[-1]["note"] == "one of head and tail is to be given, and `?` for the other"
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(desk: Path, lab: Lab) -> None:
+    train(lab, "trainer.max_epochs=4")
+    whole = load_file("run/model/model.safetensors")
+    train(lab, "trainer.max_epochs=4", "hydra.run.dir=half")
+    checkpoints = sorted(Path("half/checkpoints").glob("step-*.ckpt"), key=lambda path: int(path.stem[5:]))
+    checkpoints[-1].unlink()
+    for path in (Path("half/model/model.safetensors"), Path("half/metrics.json")):
+        path.unlink()
+    state = json.loads(Path("half/run.json").read_text())
+    Path("half/run.json").write_text(json.dumps(state | {"state": "running"}))
+    result = lab("resume", "half")
+    assert result.code == 0, result.err
+    again = load_file("half/model/model.safetensors")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_broken_lines_are_refused_with_their_number(desk: Path, lab: Lab) -> None:
+    with Path("train.tsv").open("a") as stream:
+        stream.write("only\ttwo\n")
+    result = lab("+experiment=link_prediction", *SMALL, "+debug=smoke")
+    assert result.code == 1
+    assert "wrong field count (first train.tsv:" in result.err
+    assert lab("+experiment=link_prediction", *SMALL, "+debug=smoke", "data.max_rejected=0.5").code == 0
+
+
+def test_unseen_entities_are_counted(desk: Path, lab: Lab) -> None:
+    with Path("test.tsv").open("a") as stream:
+        stream.write("stranger\tlives_in\ttown 0\n")
+    train(lab, "+debug=smoke")
+    assert "| unseen in training test | entities 1, triples 1 |" in Path("run/report.md").read_text()
+
+
+def test_text_does_not_take_a_graph(desk: Path, lab: Lab) -> None:
+    result = lab("check", "+experiment=link_prediction", *SMALL, "task=sequence_classification")
+    assert result.code == 2
+    assert "`task=link_prediction`, or other data" in result.err
+
+
+class Constant(Scorer):
+    """Learns, without a gradient, how often an entity is a tail."""
+
+    def __init__(self, triples: int) -> None:
+        super().__init__()
+        self.register_buffer("counts", torch.zeros(triples))
+
+    def learn(self, triples: Triples) -> None:
+        self.relations = len(triples.relations)
+        tails = torch.from_numpy(triples.splits["train"][:, 2].copy()).long()
+        self.counts = torch.bincount(tails, minlength=len(triples.entities)).float()
+        self.entities = len(self.counts)
+
+    def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
+        return self.counts.expand(len(heads), -1)
+
+    def score_heads(self, relations: Tensor, tails: Tensor) -> Tensor:
+        return self.counts.expand(len(tails), -1)
+
+
+def test_what_learns_without_gradients_makes_no_step(
+    desk: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = way.build_task
+
+    def with_constant(config, spec):
+        task = plain(config, spec)
+        task.model = Constant(spec.summary["entities"])
+        return task
+
+    monkeypatch.setattr(way, "build_task", with_constant)
+    metrics = train(lab)
+    assert metrics["run/steps"] == 0
+    assert metrics["test/mrr"] > 0.05
+    assert Path("run/model/model.safetensors").is_file()
+    assert Path("run/report.html").is_file()
