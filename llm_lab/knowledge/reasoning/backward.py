@@ -89,7 +89,9 @@ def _reachable(program: Program, wanted: set[str]) -> set[str]:
     found, more = set[str](), wanted
     while more:
         found |= more
-        more = {a.predicate for rule in program.rules if rule.head.predicate in more for a in rule.body} - found
+        more = {
+            a.predicate for rule in program.rules if rule.head.predicate in more for a in rule.body
+        } - found
     return found
 
 
@@ -130,7 +132,9 @@ def _rewritten(question: Atom, rules: list[Rule]) -> Iterator[Rule]:
         predicate, bound = todo.pop()
         for rule in (rule for rule in rules if rule.head.predicate == predicate):
             if len(rule.head.terms) != len(bound):
-                raise DataError(f"{predicate!r} has {len(rule.head.terms)} terms in {rule}, and {len(bound)} elsewhere")
+                raise DataError(
+                    f"{predicate!r} has {len(rule.head.terms)} terms in {rule}, and {len(bound)} elsewhere"
+                )
             wait = _asked(rule.head, bound)
             known, before = wait.variables, [wait]
             rest = [atom for atom in rule.body if not atom.negated]

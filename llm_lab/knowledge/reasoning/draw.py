@@ -25,7 +25,10 @@ def dot(proof: Proof) -> str:
             lines.append(f"  n{numbers[id(premise)]} -> n{numbers[id(node)]} [arrowhead=normal{label}];")
         for place, atom in enumerate(absent):
             name = f"n{numbers[id(node)]}a{place}"
-            lines += [f"  {name} [shape=box, style=dashed, label={_quoted(atom)}];", f"  {name} -> n{numbers[id(node)]};"]
+            lines += [
+                f"  {name} [shape=box, style=dashed, label={_quoted(atom)}];",
+                f"  {name} -> n{numbers[id(node)]};",
+            ]
     return "\n".join([*lines, "}", ""])
 
 
@@ -58,14 +61,20 @@ def svg(proof: Proof) -> str:
             axes.plot([x, below[0]], [y, below[1]], color="0.6", linewidth=1, zorder=1)
         face = "white" if node.rule else "#e8eef7"
         style = {"boxstyle": "round" if node.rule else "square", "facecolor": face, "edgecolor": "0.3"}
-        axes.text(x, y, _drawn(node), ha="center", va="center", fontsize=7, bbox=style, zorder=2, parse_math=False)
+        axes.text(
+            x, y, _drawn(node), ha="center", va="center", fontsize=7, bbox=style, zorder=2, parse_math=False
+        )
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None})
     return out.getvalue()
 
 
 def _drawn(node: Proof) -> str:
-    lines = [*_label(node).split("\n"), *(["by " + str(node.rule)] if node.rule else []), *map(str, node.absent)]
+    lines = [
+        *_label(node).split("\n"),
+        *(["by " + str(node.rule)] if node.rule else []),
+        *map(str, node.absent),
+    ]
     return "\n".join(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…" for line in lines)
 
 

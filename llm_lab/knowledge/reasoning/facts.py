@@ -47,7 +47,8 @@ class Rows:
         """All facts of several; what has fewer premises is filled up."""
         most = max(part.premises.shape[1] for part in parts)
         premises = [
-            np.pad(part.premises, ((0, 0), (0, most - part.premises.shape[1])), constant_values=-1) for part in parts
+            np.pad(part.premises, ((0, 0), (0, most - part.premises.shape[1])), constant_values=-1)
+            for part in parts
         ]
         columns = zip(*([*vars(part).values()][:-1] for part in parts), strict=True)
         return cls(*(np.concatenate(column) for column in columns), np.concatenate(premises))
@@ -169,7 +170,9 @@ class Facts:
         return cls(names, {predicate: np.array(found, np.int64) for predicate, found in rows.items()})
 
     @classmethod
-    def of_triples(cls, triples: npt.NDArray[np.integer], entities: Sequence[str], relations: Sequence[str]) -> Facts:
+    def of_triples(
+        cls, triples: npt.NDArray[np.integer], entities: Sequence[str], relations: Sequence[str]
+    ) -> Facts:
         """Each triple [N, 3] as relation(head, tail)."""
         by_relation = {
             name: np.asarray(triples)[np.asarray(triples)[:, 1] == number][:, [0, 2]]
@@ -201,7 +204,10 @@ class Facts:
         if highest is not None:
             rows = rows.take(np.flatnonzero(rows.height <= highest))
         names = ([self.names[number] for number in row] for row in rows.terms.tolist())
-        return {Atom(predicate, tuple(row)): sure for row, sure in zip(names, rows.confidence.tolist(), strict=True)}
+        return {
+            Atom(predicate, tuple(row)): sure
+            for row, sure in zip(names, rows.confidence.tolist(), strict=True)
+        }
 
     def copy(self, names: Iterable[str] = ()) -> Facts:
         """The same facts, to be added to, over more names."""

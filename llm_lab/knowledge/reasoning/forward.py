@@ -181,7 +181,9 @@ class Run:
         sure, height = np.full(bindings.count, rule.confidence), np.zeros(bindings.count, np.int64)
         premises = []
         if rule.head.predicate not in self.guards:
-            places = [place for place in sorted(bindings.premises) if rule.body[place].predicate not in self.guards]
+            places = [
+                place for place in sorted(bindings.premises) if rule.body[place].predicate not in self.guards
+            ]
             premises = [bindings.premises[place] for place in places]
             for place in places:
                 rows = self.facts.tables[rule.body[place].predicate].rows

@@ -74,7 +74,9 @@ def matched(bindings: Bindings, place: int, atom: Atom, rows: Longs, facts: Fact
         upto = max(at + 1, int(np.searchsorted(total, before + SLICE, "right")))
         counts = (high - low)[at:upto]
         left = np.repeat(np.arange(at, upto), counts)
-        right = rows[np.repeat(low[at:upto] - (total[at:upto] - counts - before), counts) + np.arange(len(left))]
+        right = rows[
+            np.repeat(low[at:upto] - (total[at:upto] - counts - before), counts) + np.arange(len(left))
+        ]
         if len(left):
             part = bindings.take(left)
             new = {v: table.rows.terms[right, c] for v, c in columns.items() if v not in part.values}

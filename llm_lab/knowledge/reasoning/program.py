@@ -73,7 +73,9 @@ class Program:
             _safe(rule)
             for atom in rule.body:
                 if atom.negated and atom.predicate not in self.closed:
-                    raise DataError(f"{rule}: {atom.predicate!r} is not closed, so its absence says nothing; close it")
+                    raise DataError(
+                        f"{rule}: {atom.predicate!r} is not closed, so its absence says nothing; close it"
+                    )
                 if atom.predicate not in there:
                     near = nearest(atom.predicate, there)
                     hint = f"; nearest is {near!r}" if near else ""
@@ -83,6 +85,8 @@ class Program:
 
 def _safe(rule: Rule) -> None:
     bound = frozenset[object]().union(*(atom.variables for atom in rule.body if not atom.negated))
-    wanted = rule.head.variables.union(*(atom.variables for atom in rule.body), *map(frozenset, rule.different))
+    wanted = rule.head.variables.union(
+        *(atom.variables for atom in rule.body), *map(frozenset, rule.different)
+    )
     if loose := sorted(str(variable) for variable in wanted - bound):
         raise DataError(f"{rule}: no positive atom of the body binds {', '.join(loose)}")

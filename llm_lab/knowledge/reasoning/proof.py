@@ -93,7 +93,11 @@ class Proof:
             yield from (f"{below}   {atom}  no such fact" for atom in proof.absent)
             last = len(proof.premises) - 1
             stack.extend(
-                (premise, below + ("└─ " if place == last else "├─ "), below + ("   " if place == last else "│  "))
+                (
+                    premise,
+                    below + ("└─ " if place == last else "├─ "),
+                    below + ("   " if place == last else "│  "),
+                )
                 for place, premise in reversed([*enumerate(proof.premises)])
             )
 

@@ -10,7 +10,15 @@ from llm_lab.knowledge.rules.walks import Ints, Longs, Walks, inverse, steps
 
 @compiled
 def count_features(
-    walks: Walks, source: int, own: int, avoided: int, length: int, mark: int, tally: Tally, used: Longs, held: int
+    walks: Walks,
+    source: int,
+    own: int,
+    avoided: int,
+    length: int,
+    mark: int,
+    tally: Tally,
+    used: Longs,
+    held: int,
 ) -> int:
     """Counts every (path of `length` steps, its end) of one entity once; for one step, also the path with an open end.
 
@@ -63,7 +71,9 @@ def shared_features(
         low, high = steps(walks, constants[k], inverse(heads[k], walks.relations))
         held = 0
         for at in range(low, min(high, low + budget)):
-            held = count_features(walks, walks.target[at], heads[k], constants[k], length, at, tally, used, held)
+            held = count_features(
+                walks, walks.target[at], heads[k], constants[k], length, at, tally, used, held
+            )
         for i in range(held):
             slot = used[i]
             if tally.count[slot] >= least and written < len(out):
@@ -75,7 +85,9 @@ def shared_features(
 
 
 @compiled
-def bound_size(walks: Walks, path: Ints, end: int, constant: int, seen: Longs, mark: int, out: Ints, budget: int) -> int:
+def bound_size(
+    walks: Walks, path: Ints, end: int, constant: int, seen: Longs, mark: int, out: Ints, budget: int
+) -> int:
     """How many X have this path to `end`, whose entities differ and avoid the head's constant."""
     back = np.empty(len(path), np.int32)
     for k in range(len(path)):

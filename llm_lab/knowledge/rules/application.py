@@ -6,7 +6,7 @@ import numpy as np
 
 from llm_lab.knowledge.rules.compiled import compiled
 from llm_lab.knowledge.rules.grounding import LONGEST, path_ends, visited
-from llm_lab.knowledge.rules.walks import Floats, Ints, Longs, Walks, first_at_least, inverse, steps
+from llm_lab.knowledge.rules.walks import Floats, Ints, Longs, Walks, inverse, steps
 
 
 class Index(NamedTuple):
@@ -71,7 +71,9 @@ def propose(found: Proposals, candidate: int, confidence: float) -> None:
 
 
 @compiled
-def apply_cyclic(walks: Walks, index: Index, source: int, relation: int, budget: int, found: Proposals) -> None:
+def apply_cyclic(
+    walks: Walks, index: Index, source: int, relation: int, budget: int, found: Proposals
+) -> None:
     """Every end of every path that a rule for this relation follows."""
     for rule in range(index.cyclic_start[relation], index.cyclic_start[relation + 1]):
         path = index.cyclic_path[rule, : index.cyclic_length[rule]]
@@ -82,7 +84,9 @@ def apply_cyclic(walks: Walks, index: Index, source: int, relation: int, budget:
 
 
 @compiled
-def fire(index: Index, key: int, node: Ints, depth: int, end: int, used: Longs, mark: int, found: Proposals) -> None:
+def fire(
+    index: Index, key: int, node: Ints, depth: int, end: int, used: Longs, mark: int, found: Proposals
+) -> None:
     """Proposes the constant of each rule with this feature, once a query; intermediates differ from the constant."""
     low = np.searchsorted(index.feature, key)
     while low < len(index.feature) and index.feature[low] == key:
@@ -95,7 +99,9 @@ def fire(index: Index, key: int, node: Ints, depth: int, end: int, used: Longs, 
 
 
 @compiled
-def apply_features(walks: Walks, index: Index, source: int, relation: int, used: Longs, mark: int, found: Proposals) -> None:
+def apply_features(
+    walks: Walks, index: Index, source: int, relation: int, used: Longs, mark: int, found: Proposals
+) -> None:
     """The constants of rules h(X, c) whose body holds for the source."""
     labels, room = 2 * walks.relations, len(walks.start)
     node = np.empty(LONGEST + 1, np.int32)
@@ -124,7 +130,14 @@ def apply_features(walks: Walks, index: Index, source: int, relation: int, used:
 
 @compiled
 def apply_answers(
-    walks: Walks, index: Index, source: int, relation: int, starts: Longs, sources: Ints, budget: int, found: Proposals
+    walks: Walks,
+    index: Index,
+    source: int,
+    relation: int,
+    starts: Longs,
+    sources: Ints,
+    budget: int,
+    found: Proposals,
 ) -> None:
     """Every X of rules h(X, c) whose constant is the source, asked backwards."""
     head = inverse(relation, walks.relations)
@@ -204,7 +217,7 @@ def score_queries(
     relations: Ints,
     starts: Longs,
     having: Ints,
-    noisy_or: bool,
+    noisy_or: bool,  # noqa: FBT001, compiled code takes no keywords
     budget: int,
     found: Proposals,
     scores: Floats,

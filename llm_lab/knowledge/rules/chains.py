@@ -57,7 +57,9 @@ def chain(rule: Rule, triples: Triples) -> RuleSet:
     source, target = _ends(rule.head)
     known = [Atom(atom.predicate, atom.terms) for atom in rule.body if not atom.negated]
     if len(known) < len(rule.body):
-        raise DataError("a negated atom: rules that rank candidates are chains; use it in a program of reasoning")
+        raise DataError(
+            "a negated atom: rules that rank candidates are chains; use it in a program of reasoning"
+        )
     path, at = list[int](), source
     for atom in known:
         step = _relation(atom.predicate, triples)

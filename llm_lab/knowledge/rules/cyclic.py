@@ -19,7 +19,9 @@ class Tally(NamedTuple):
 
 def empty_tally(bits: int) -> Tally:
     """Room for about 0.7 * 2^bits distinct paths; what comes after that is not counted."""
-    return Tally(np.full(1 << bits, -1, np.int64), np.zeros(1 << bits, np.int64), np.full(1 << bits, -1, np.int64))
+    return Tally(
+        np.full(1 << bits, -1, np.int64), np.zeros(1 << bits, np.int64), np.full(1 << bits, -1, np.int64)
+    )
 
 
 @compiled

@@ -31,7 +31,13 @@ class Engine:
     """
 
     def __init__(
-        self, walks: Walks, rules: RuleSet, *, aggregation: Aggregation = "max", kept: int = 20, threads: int = 0
+        self,
+        walks: Walks,
+        rules: RuleSet,
+        *,
+        aggregation: Aggregation = "max",
+        kept: int = 20,
+        threads: int = 0,
     ) -> None:
         self.walks, self.aggregation, self.kept = walks, aggregation, kept
         self.threads = threads or len(os.sched_getaffinity(0))

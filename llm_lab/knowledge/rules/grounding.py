@@ -13,7 +13,7 @@ def visited(node: Ints, depth: int, entity: int, avoided: int) -> bool:
     """Whether an entity is on the path already, or is a constant that variables must differ from."""
     if entity == avoided:
         return True
-    for k in range(depth + 1):
+    for k in range(depth + 1):  # noqa: SIM110, Numba knows no `any` of a generator
         if node[k] == entity:
             return True
     return False

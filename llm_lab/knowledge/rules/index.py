@@ -11,7 +11,7 @@ from llm_lab.knowledge.rules.walks import Longs
 
 def index_of(rules: RuleSet, *, entities: int, relations: int) -> Index:
     """The index of rules over a graph with so many entities and relations."""
-    bound = rules.take((rules.constant != NONE))
+    bound = rules.take(rules.constant != NONE)
     depth = int(bound.length.max(initial=0))
     paths = path_codes(depth, relations)
     codes = coded(bound, relations)

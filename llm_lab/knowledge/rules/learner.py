@@ -54,7 +54,9 @@ def learn_rules(
     """
     longest = max(cyclic, acyclic)
     if longest > LONGEST or (2 * walks.relations) ** longest * (walks.entities + 1 if acyclic else 1) > CODES:
-        raise ConfigError(f"model: rules of {longest} steps over {walks.relations} relations are too many to number")
+        raise ConfigError(
+            f"model: rules of {longest} steps over {walks.relations} relations are too many to number"
+        )
     miner = Miner(
         walks=walks,
         triples=triples,

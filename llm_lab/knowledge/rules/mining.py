@@ -17,9 +17,11 @@ from llm_lab.knowledge.rules.walks import Ints, Longs, Walks
 
 T, U = TypeVar("T"), TypeVar("U")
 TRIPLES, BODIES, CONSTANTS = 1000, 256, 500  # of one task: a second or less each
-TABLE = 20  # bits
+TABLE = 20  # bits of the table of paths, at most
 STEPS = 2_000_000  # of the search from one triple
-PAIRS = 300_000  # steps for one body: beyond it is estimated from the entities looked at so far, in random order
+PAIRS = (
+    300_000  # steps for one body: beyond it is estimated from the entities looked at so far, in random order
+)
 ROOM = 1_000_000  # rules of one task
 
 
@@ -83,15 +85,21 @@ class Miner:
         if not counted or len(counted) < len(parts):
             return None
         codes, place = np.unique(np.concatenate([codes for codes, _ in counted]), return_inverse=True)
-        support = np.bincount(place, weights=np.concatenate([counts for _, counts in counted])).astype(np.int64)
+        support = np.bincount(place, weights=np.concatenate([counts for _, counts in counted])).astype(
+            np.int64
+        )
         often = support >= self.bounds.support
         return self._sized(relation, length, codes[often], support[often])
 
     def _closing(self, triples: Ints, length: int) -> tuple[Longs, Longs]:
-        tally = empty_tally(TABLE)
+        tally = empty_tally(self._bits((2 * self.walks.relations) ** length))
         closing_paths(self.walks, triples, length, tally, STEPS)
         taken = tally.code >= 0
         return tally.code[taken], tally.count[taken]
+
+    def _bits(self, paths: int) -> int:
+        """Of a table with room for so many paths, or for as many as memory allows."""
+        return min(TABLE, (2 * paths).bit_length() + 1)
 
     def _sized(self, relation: int, length: int, codes: Longs, support: Longs) -> RuleSet | None:
         paths = decode(codes, length, 2 * self.walks.relations)
@@ -109,7 +117,11 @@ class Miner:
         head = np.full(len(codes), relation)
         return self._kept(
             rules_of(
-                head=head, path=paths, support=support, body=np.concatenate(found), smoothing=self.bounds.smoothing
+                head=head,
+                path=paths,
+                support=support,
+                body=np.concatenate(found),
+                smoothing=self.bounds.smoothing,
             )
         )
 
@@ -129,9 +141,8 @@ class Miner:
         entities, labels = self.walks.entities, 2 * self.walks.relations
         head, constant = (part.astype(np.int32) for part in np.divmod(keys, entities))
         out = np.empty((ROOM, 4), np.int64)
-        count = shared_features(
-            self.walks, head, constant, length, self.bounds.support, empty_tally(TABLE), STEPS, out
-        )
+        tally = empty_tally(self._bits(labels**length * (entities + 1)))
+        count = shared_features(self.walks, head, constant, length, self.bounds.support, tally, STEPS, out)
         head, constant, feature, support = out[:count].T
         path, end = decode(feature // (entities + 1), length, labels), feature % (entities + 1) - 1
         body = np.zeros(count, np.int64)

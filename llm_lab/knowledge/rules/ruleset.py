@@ -48,7 +48,9 @@ class RuleSet:
     def together(cls, parts: Sequence[RuleSet]) -> RuleSet:
         """All rules of several sets."""
         parts = [*parts] or [empty_rules()]
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+        return cls(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
+        )
 
     def by_confidence(self) -> RuleSet:
         """The most confident first; among equals the better supported, then the shorter."""

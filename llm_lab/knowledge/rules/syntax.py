@@ -37,7 +37,9 @@ class _Reader:
         if (wanted and token != ("sign", wanted)) or (not wanted and token[0] in {"sign", "end"}):
             where = self.tokens[self.at][1] if token[0] != "end" else len(self.text)
             found = repr(token[1]) if token[0] != "end" else "the end"
-            raise DataError(f"column {where + 1}: {repr(wanted) if wanted else 'a name'} is wanted, found {found}")
+            raise DataError(
+                f"column {where + 1}: {repr(wanted) if wanted else 'a name'} is wanted, found {found}"
+            )
         self.at += 1
         return token
 

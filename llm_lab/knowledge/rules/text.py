@@ -68,7 +68,9 @@ def _line(text: str, place: str) -> Line:
     if fields == [FORBIDDEN]:
         return Line(place, parse_rule(rule), forbidden=True)
     if len(fields) not in {0, 1, 3}:
-        raise DataError(f"{len(fields)} fields before the rule; support, body and confidence, or the last alone")
+        raise DataError(
+            f"{len(fields)} fields before the rule; support, body and confidence, or the last alone"
+        )
     confidence = _number(fields[-1]) if fields else 1.0
     if not 0 < confidence <= 1:
         raise DataError(f"confidence {confidence:g} is not above 0 and up to 1")

@@ -45,7 +45,6 @@ class Rules(Scorer):
         aggregation: see `Engine`.
         kept: see `Engine`.
         rules: URI of a file of rules that are added, set otherwise or forbidden (see `llm_lab.knowledge.rules.text`).
-        threads: 0 for as many as there are cores.
         seed: of the order of the search.
         wrappers: of the model, for the task.
     """
@@ -63,7 +62,6 @@ class Rules(Scorer):
         aggregation: Aggregation = "max",
         kept: int = 20,
         rules: str | None = None,
-        threads: int = 0,
         seed: int = 0,
         wrappers: dict[str, Any] | None = None,
     ) -> None:
@@ -73,14 +71,17 @@ class Rules(Scorer):
             if value < least:
                 raise ConfigError(f"model.{name}: at least {least} is wanted, found {value}")
         if not 0 < confidence < 1 or smoothing < 0 or kept < 1 or seconds <= 0:
-            raise ConfigError("model: confidence lies between 0 and 1, smoothing from 0, kept from 1, seconds above 0")
+            raise ConfigError(
+                "model: confidence lies between 0 and 1, smoothing from 0, kept from 1, seconds above 0"
+            )
         self.entities, self.relations = (int(spec.summary[name]) for name in ("entities", "relations"))
         self.bounds = Bounds(support=support, confidence=confidence, smoothing=smoothing)
         self.cyclic, self.acyclic, self.seconds = cyclic, acyclic, seconds
-        self.aggregation, self.kept, self.threads, self.seed = aggregation, kept, threads, seed
+        self.aggregation, self.kept, self.seed = aggregation, kept, seed
         self.own = rules
         self.learned = empty_rules()
         self.engine: Engine | None = None
+        self.triples = Triples(entities=(), relations=(), splits={})
 
     def learn(self, triples: Triples) -> None:
         """Find rules in the training triples, then do as a person's own file says."""
@@ -94,21 +95,20 @@ class Rules(Scorer):
             acyclic=self.acyclic,
             bounds=self.bounds,
             seconds=self.seconds,
-            threads=self.threads,
             seed=self.seed,
         )
         if self.own is not None:
             learned = revised(learned, *read_rules(assets.resolve(as_uri(self.own)), triples))
         log.info("%d rules in %.1f s", len(learned), monotonic() - started)
-        self._take(learned, walks)
+        self._take(learned, walks, triples)
 
     def _walks(self, triples: Triples) -> Walks:
         train = np.asarray(triples.splits["train"])
         return walks_of(train, entities=len(triples.entities), relations=len(triples.relations))
 
-    def _take(self, rules: RuleSet, walks: Walks) -> None:
-        self.learned = rules
-        self.engine = Engine(walks, rules, aggregation=self.aggregation, kept=self.kept, threads=self.threads)
+    def _take(self, rules: RuleSet, walks: Walks, triples: Triples) -> None:
+        self.learned, self.triples = rules, triples
+        self.engine = Engine(walks, rules, aggregation=self.aggregation, kept=self.kept)
 
     def answer(self, sources: Tensor, relations: Tensor) -> Tensor:
         """Scores [B, E] of queries of both directions: confidences, see `Engine`; 0 where no rule speaks."""
@@ -132,7 +132,7 @@ class Rules(Scorer):
 
     def write(self, folder: Path) -> None:
         """Write ``rules.tsv``, which is what counts, and its arrays, which load faster while it is not edited."""
-        write_rules(folder / RULES, self.learned, read_triples(folder))
+        write_rules(folder / RULES, self.learned, self.triples)
         arrays = {name: np.ascontiguousarray(values) for name, values in vars(self.learned).items()}
         save_file(arrays, folder / WEIGHTS, metadata={"rules": _digest(folder / RULES)})
 
@@ -144,7 +144,7 @@ class Rules(Scorer):
             rules = RuleSet(**{name: stored.get_tensor(name) for name in stored.keys()}) if fresh else None  # noqa: SIM118
         if rules is None:
             rules = revised(empty_rules(), *read_rules(folder / RULES, triples))
-        self._take(rules, self._walks(triples))
+        self._take(rules, self._walks(triples), triples)
 
 
 def _digest(file: Path) -> str:
