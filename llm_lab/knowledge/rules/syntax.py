@@ -68,7 +68,8 @@ def parse_rule(text: str, confidence: float = 1.0) -> Rule:
             body.append(_atom(reader))
         if reader.peek()[0] != "end":
             reader.take(",")
-            reader.peek()[0] != "end" or reader.take()
+            if reader.peek()[0] == "end":
+                reader.take()  # raises: a comma promises more
     return Rule(head, tuple(body), tuple(different), confidence)
 
 
