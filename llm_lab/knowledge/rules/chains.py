@@ -63,12 +63,7 @@ def chain(rule: Rule, triples: Triples) -> RuleSet:
     path, at = list[int](), source
     for atom in known:
         step = _relation(atom.predicate, triples)
-        if (
-            not isinstance(at, Variable)
-            or len(atom.terms) != 2
-            or at not in atom.terms
-            or atom.terms[0] == atom.terms[1]
-        ):  # noqa: PLR2004
+        if not isinstance(at, Variable) or at not in atom.terms or len({*atom.terms}) != 2:  # noqa: PLR2004
             raise DataError(f"{atom} does not go on from {at}: a chain of steps from {source} is wanted")
         forward = atom.terms[0] == at
         path.append(step if forward else step + len(triples.relations))
