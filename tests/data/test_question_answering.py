@@ -271,8 +271,8 @@ def test_the_summary_tells_how_contexts_were_cut(tmp_path: Path) -> None:
 def test_questions_that_leave_no_room_count_as_rejected(tmp_path: Path) -> None:
     document = squad(10)
     asked = [one for paragraph in document["data"][0]["paragraphs"] for one in paragraph["qas"]]
-    for one in asked[:4]:
-        one["question"] = " ".join(["Where"] * 100)
+    for number, one in enumerate(asked[:4]):
+        one["question"] = " ".join(["Where"] * (100 + number))
     asked[4]["answers"][0]["text"] = "Atlantis"
     data = data_of(tmp_path / "toy.json", document, split={}, max_rejected=0.5)
     assert data.prepare().summary["rejected"]["total"] == 5
