@@ -11,8 +11,8 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 from torchmetrics import MeanMetric
 
 from llm_lab.data.passages import SHARED
-from llm_lab.data.question_answering import from_codes
 from llm_lab.data.spec import DataSpec
+from llm_lab.data.window_table import from_codes
 from llm_lab.errors import ConfigError
 from llm_lab.models.heads import Head
 from llm_lab.tasks.segments import without_foreign_types
