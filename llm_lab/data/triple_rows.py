@@ -33,6 +33,7 @@ class TripleReader:
         negatives: the same of triples that are known to be false, by split.
         shares: of the triples that a hash sends to ``val`` and ``test`` where the sources name no splits.
         licence: shown before a download.
+        graph: files that the graph store reads; its triples of two entities are taken, but not which class is whose.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class TripleReader:
         negatives: Sequence[Source],
         shares: Mapping[str, float],
         licence: str,
+        graph: Mapping[str, Any] | None = None,
     ) -> None:
         self.sources, self.negatives, self.shares, self.licence = sources, negatives, shares, licence
+        self.graph = graph
         self.counts: Counter[str] = Counter()
 
     def read(self, rejects: RejectLog, *, limit: int | None = None) -> Triples:
@@ -53,7 +56,7 @@ class TripleReader:
             rejects: takes the rows that cannot be used.
             limit: most triples per split.
         """
-        named = self._named(self.sources, rejects)
+        named = self._stored() if self.graph else self._named(self.sources, rejects)
         distinct = {split: list(dict.fromkeys(rows)) for split, rows in named.items()}
         self.counts["duplicates"] = sum(len(rows) - len(distinct[split]) for split, rows in named.items())
         named = {split: rows[:limit] for split, rows in distinct.items()}
@@ -83,6 +86,21 @@ class TripleReader:
             for triple in progress(self._rows(source, rejects), "reading"):
                 found[source.split or self._share(triple)].append(triple)
         return {split: rows for split, rows in found.items() if rows}
+
+    def _stored(self) -> dict[str, list[Named]]:
+        """The triples of the graph store, in the order of their names."""
+        from llm_lab.knowledge.graphs import prepared_graph
+        from llm_lab.knowledge.ids import links
+        from llm_lab.knowledge.names import TYPE
+
+        store = prepared_graph({"graph": self.graph, "licence": self.licence})
+        found: dict[str, list[Named]] = {split: [] for split in SPLITS}
+        for fact in links(store):
+            triple = (fact.head, fact.relation, str(fact.tail))
+            if fact.relation != TYPE:
+                self.counts["rows"] += 1
+                found[self._share(triple) if fact.split == "train" else fact.split].append(triple)
+        return {split: sorted(rows) for split, rows in found.items() if rows}
 
     def _rows(self, source: Source, rejects: RejectLog) -> Iterator[Named]:
         how = replace(source, format=_table(source), header=source.header or HEADER)

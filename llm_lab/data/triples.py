@@ -20,6 +20,7 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.data.table import Batch, IntArray, Table
 from llm_lab.data.triple_rows import TripleReader, read_labels
 from llm_lab.errors import ConfigError, DataError
+from llm_lab.knowledge.formats.source import GraphSource, parse_graph
 from llm_lab.knowledge.ranking import Answers
 from llm_lab.knowledge.triples import Triples, read_triples, write_triples
 
@@ -33,6 +34,7 @@ class TripleData(DataModule):
     Args:
         source: a URI or a mapping from a split to one: tables of head, relation and tail without a header.
         licence: of the data, as the report shows it.
+        graph: in the place of ``source``, files that the graph store reads, see ``llm_lab.knowledge.formats.source``.
         negatives: split -> URI of triples that are known to be false, for triple classification.
         labels: language -> URI of a JSON object with the labels of entities and relations.
         split: shares of ``val`` and ``test`` where the source names no splits; None makes 0.1 each.
@@ -49,8 +51,9 @@ class TripleData(DataModule):
     def __init__(
         self,
         *,
-        source: str | Mapping[str, Any],
+        source: str | Mapping[str, Any] | None,
         licence: str,
+        graph: str | Mapping[str, Any] | None = None,
         negatives: Mapping[str, Any] | None = None,
         labels: Mapping[str, str] | None = None,
         split: Mapping[str, float] | None = None,
@@ -61,19 +64,31 @@ class TripleData(DataModule):
         seed: int = 42,
     ) -> None:
         super().__init__(batch_size=batch_size, seed=seed)
-        self.sources = parse_sources(source)
+        if (source is None) == (graph is None):
+            raise ConfigError("data.source: one of `source` and `graph` is wanted")
+        self.sources = parse_sources(source) if source is not None else ()
+        self.graph = graph
         self.negatives = parse_sources(negatives) if negatives else ()
         self.labels, self.licence = dict(labels or {}), licence
-        self.shares = parse_shares(split, told=any(one.split for one in self.sources))
+        self.shares = parse_shares(split, told=self._has_splits())
         if limit is not None and limit < 1:
             raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
         self.objective, self.limit, self.max_rejected = objective, limit, max_rejected
 
+    def _files(self) -> tuple[GraphSource, ...]:
+        return parse_graph(self.graph, "data.graph") if self.graph else ()
+
+    def _has_splits(self) -> bool:
+        return any(one.split for one in self.sources) or any(one.split != "train" for one in self._files())
+
     def recipe(self) -> Mapping[str, Any]:
         """Return what the ids depend on: contents of the sources, splits, limit."""
+        from llm_lab.knowledge.graphs import graph_identity
+
         return {
             "format": ["triples", FORMAT],
             "sources": [identity(source) for source in self.sources],
+            **({"graph": graph_identity(self._files())} if self.graph else {}),
             "negatives": [identity(source) for source in self.negatives],
             "labels": {language: assets.fingerprint(as_uri(uri)) for language, uri in self.labels.items()},
             "shares": self.shares,
@@ -84,7 +99,11 @@ class TripleData(DataModule):
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read the tables, number the names, count what a reader should know."""
         reader = TripleReader(
-            sources=self.sources, negatives=self.negatives, shares=self.shares, licence=self.licence
+            sources=self.sources,
+            negatives=self.negatives,
+            shares=self.shares,
+            licence=self.licence,
+            graph={"file": self.graph} if isinstance(self.graph, str) else self.graph,
         )
         with RejectLog(path=folder / NAME) as rejects:
             triples = reader.read(rejects, limit=self.limit)
@@ -106,7 +125,7 @@ class TripleData(DataModule):
             fingerprint=fingerprint,
             summary={
                 "licence": self.licence,
-                "sources": [source.uri for source in self.sources],
+                "sources": [source.uri for source in self.sources] + [file.uri for file in self._files()],
                 "rejected": rejects.summary(),
                 "duplicates": reader.counts["duplicates"],
                 **counted(triples),

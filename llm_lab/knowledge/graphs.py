@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def prepared_graph(node: Mapping[str, Any], *, max_rejected: float = 0.01) -> St
     sources = sources_of(node)
     recipe = {
         "format": [STORE, FORMAT],
-        "sources": [{**asdict(one), "content": assets.fingerprint(as_uri(one.uri))} for one in sources],
+        "sources": graph_identity(sources),
         "labels": {
             language: assets.fingerprint(as_uri(uri)) for language, uri in (node.get("labels") or {}).items()
         },
@@ -95,6 +95,11 @@ def prepared_graph(node: Mapping[str, Any], *, max_rejected: float = 0.01) -> St
         (folder / DONE).write_text("{}\n", encoding="utf-8")
 
     return Store(path=prepared(content_hash(recipe), make) / STORE, read_only=True)
+
+
+def graph_identity(sources: Iterable[GraphSource]) -> list[dict[str, Any]]:
+    """What the facts of files depend on, to be hashed: how they are read, and their contents."""
+    return [{**asdict(one), "content": assets.fingerprint(as_uri(one.uri))} for one in sources]
 
 
 def sources_of(node: Mapping[str, Any]) -> tuple[GraphSource, ...]:

@@ -41,7 +41,7 @@ def test_countries() -> None:
 
 def test_companies() -> None:
     store = ready("companies")
-    found = store.find("Allianz SE")
+    found = store.find("allianz")
     assert {"index/DAX"} <= {fact.tail for fact in store.facts(found, "listed_in")}
     assert len({fact.head for fact in store.facts(relation="rdf:type", tail="Company")}) == 1824
 
@@ -67,3 +67,14 @@ def test_a_graph_names_files_that_are_pinned(path: Path) -> None:
     node = yaml.safe_load(path.read_text())
     assert {"licence", "source", "negatives", "labels", "recipe"} <= node.keys()
     assert all("#sha256=" in source.uri for source in sources_of(node))
+
+
+def test_a_graph_of_the_store_becomes_batches_of_triples() -> None:
+    from llm_lab.data.triples import TripleData
+
+    ready("countries")
+    node = yaml.safe_load((CONF / "countries.yaml").read_text())
+    spec = TripleData(source=None, graph=node["graph"], licence=node["licence"]).prepare()
+    assert sum(spec.sizes.values()) == 3072 - 937
+    assert {"train", "val", "test"} == spec.sizes.keys()
+    assert spec.summary["relations"] == 5

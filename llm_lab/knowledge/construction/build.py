@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_lab.config import build
 from llm_lab.config.compose import compose
 from llm_lab.config.fault import FaultsError
-from llm_lab.data.module import DataModule
 from llm_lab.data.source import SPLITS
 from llm_lab.errors import ConfigError
 from llm_lab.knowledge.construction.linker import Encoder, Linker, SentenceEncoder
@@ -19,6 +18,9 @@ from llm_lab.knowledge.formats.tables import inferred
 from llm_lab.knowledge.graphs import open_graph
 from llm_lab.knowledge.load import load
 from llm_lab.knowledge.store import Store
+
+if TYPE_CHECKING:  # torch would be imported for a table
+    from llm_lab.data.module import DataModule
 
 
 def build_graph(
@@ -77,6 +79,8 @@ def data_of(overrides: Sequence[str]) -> DataModule:
     Raises:
         FaultsError: the words compose to no config.
     """
+    from llm_lab.data.module import DataModule
+
     composed = compose(overrides)
     if composed.faults:
         raise FaultsError(faults=composed.faults)
