@@ -59,6 +59,7 @@ def test_saved_rules_answer_alike_and_follow_the_edited_text(spec: DataSpec, tmp
     torch.testing.assert_close(again.answer(*asked[:2]), model.answer(*asked[:2]))
     (folder / RULES).write_text("0.5\tchild_of(X,Y) <= parent_of(Y,X)\n", encoding="utf-8")
     edited = read_scorer(folder, spec)
+    asked = Queries.of(torch.from_numpy(TRIPLES.splits["train"]), model.relations)
     assert {*edited.answer(*asked[:2]).unique().tolist()} == {0.0, 0.5}
 
 

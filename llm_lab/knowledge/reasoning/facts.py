@@ -50,8 +50,13 @@ class Rows:
             np.pad(part.premises, ((0, 0), (0, most - part.premises.shape[1])), constant_values=-1)
             for part in parts
         ]
-        columns = zip(*([*vars(part).values()][:-1] for part in parts), strict=True)
-        return cls(*(np.concatenate(column) for column in columns), np.concatenate(premises))
+        return cls(
+            np.concatenate([part.terms for part in parts]),
+            np.concatenate([part.confidence for part in parts]),
+            np.concatenate([part.height for part in parts]),
+            np.concatenate([part.rule for part in parts]),
+            np.concatenate(premises),
+        )
 
 
 def given(terms: Longs, confidence: Doubles | None = None) -> Rows:

@@ -29,10 +29,10 @@ BATCH = 256  # queries that are scored together
 class Joined(Scorer):
     """A weighted mean of what its parts take for likely, with weights for each relation and side.
 
-    Linear mixing of rules with embeddings is what Meilicke et al. 2021 found hard to beat
-    (https://doi.org/10.24432/C5KK5X). Rules speak in confidences, any other model in the softmax of its scores. The
-    weight of a relation and side is the one with the best MRR on its validation triples, among which `prior` triples
-    that behave as the whole split does are counted, so that few triples do not mislead.
+    Linear mixing of rules with embeddings is what Meilicke, Betz and Stuckenschmidt (AKBC 2021) found to work. Rules
+    speak in confidences, any other model in the softmax of its scores. The weight of a relation and side is the one
+    with the best MRR on its validation triples, among which `prior` triples that behave as the whole split does are
+    counted, so that few triples do not mislead.
 
     Args:
         spec: of the data; its entities and relations must be those of the parts.
