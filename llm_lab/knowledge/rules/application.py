@@ -34,7 +34,7 @@ class Proposals(NamedTuple):
     best: Floats  # [entities, kept] confidences in descending order, 0 where there are fewer
     doubt: Floats  # [entities] sum of log(1 - confidence)
     touched: Ints  # candidates so far, `count[0]` of them
-    count: Longs
+    count: Longs  # type: ignore[assignment] # a name that tuples have too
     seen: Longs  # [entities] for path_ends
     ends: Ints  # [entities] for path_ends
     mark: Longs  # [1] the last mark used in `seen`
@@ -60,7 +60,7 @@ def propose(found: Proposals, candidate: int, confidence: float) -> None:
     if best[0] == 0:
         found.touched[found.count[0]] = candidate
         found.count[0] += 1
-    found.doubt[candidate] += np.log1p(-min(confidence, np.float32(0.9999)))
+    found.doubt[candidate] += np.log1p(-min(np.float32(confidence), np.float32(0.9999)))
     place = len(best)
     while place > 0 and best[place - 1] < confidence:
         place -= 1

@@ -60,7 +60,8 @@ def chain(rule: Rule, triples: Triples) -> RuleSet:
         raise DataError(
             "a negated atom: rules that rank candidates are chains; use it in a program of reasoning"
         )
-    path, at = list[int](), source
+    path = list[int]()
+    at: Variable | str = source
     for atom in known:
         step = _relation(atom.predicate, triples)
         if not isinstance(at, Variable) or at not in atom.terms or len({*atom.terms}) != 2:  # noqa: PLR2004

@@ -13,7 +13,7 @@ class Tally(NamedTuple):
     """An open-addressing table of path codes, counted at most once per triple."""
 
     code: Longs  # -1 where free; the length is a power of two
-    count: Longs
+    count: Longs  # type: ignore[assignment] # a name that tuples have too
     last: Longs  # the triple that counted it last
 
 

@@ -18,8 +18,8 @@ def index_of(rules: RuleSet, *, entities: int, relations: int) -> Index:
     feature = (bound.head.astype(np.int64) * paths + codes) * (entities + 1) + bound.end + 1
     answer = bound.head.astype(np.int64) * entities + bound.constant
     by_feature, by_answer = (np.argsort(keys, kind="stable") for keys in (feature, answer))
-    return Index(
-        *_cyclic(rules.take(rules.constant == NONE), relations),
+    return Index(  # type: ignore[call-arg] # what `_cyclic` gives is a tuple of fixed length
+        *_cyclic(rules.take(rules.constant == NONE), relations),  # type: ignore[arg-type]
         feature[by_feature],
         bound.constant[by_feature],
         bound.confidence[by_feature],

@@ -15,7 +15,8 @@ from llm_lab.knowledge.rules.cyclic import body_sizes, closing_paths, decode, em
 from llm_lab.knowledge.rules.ruleset import RuleSet, rules_of
 from llm_lab.knowledge.rules.walks import Ints, Longs, Walks
 
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 TRIPLES, BODIES, CONSTANTS = 1000, 256, 500  # of one task: a second or less each
 TABLE = 20  # bits of the table of paths, at most
 STEPS = 2_000_000  # of the search from one triple

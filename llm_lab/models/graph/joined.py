@@ -165,4 +165,6 @@ def likely(part: Scorer, sources: Tensor, relations: Tensor) -> Tensor:
 
 
 def _batches(asked: Queries) -> Sequence[Queries]:
-    return [Queries(*columns) for columns in zip(*(column.split(BATCH) for column in asked), strict=True)]
+    return [
+        Queries(*columns) for columns in zip(*(torch.split(column, BATCH) for column in asked), strict=True)
+    ]
