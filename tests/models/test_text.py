@@ -51,8 +51,10 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
-PLAIN = [
-    name for name in options("model") if "_target_" in option("model", name) and not name.startswith("t5")
+PLAIN = [  # T5 has no such head, a graph no texts
+    name
+    for name in options("model")
+    if "llm_lab.models.text" in option("model", name).get("_target_", "") and not name.startswith("t5")
 ]
 HEADS = {"t5": Head.SEQ2SEQ_LM, "electra": Head.PRETRAINING, "gpt2": Head.CAUSAL_LM, "llama": Head.CAUSAL_LM}
 
