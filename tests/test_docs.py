@@ -7,6 +7,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -138,6 +139,8 @@ def comparable(text: str) -> list[str]:
 
 @pytest.mark.parametrize("command", TRAINING, ids=str)
 def test_the_words_of_a_training_are_right(command: Command, desk: Path, lab: Callable[..., Result]) -> None:
+    if any("submitit_slurm" in word for word in command.argv) and not shutil.which("sbatch"):
+        pytest.skip("Slurm is not installed here, which the check says")
     result = lab("check", *command.argv)
     assert result.code == 0, result.err
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from llm_lab.data.text_classification import TextClassificationData
 
 
-def ingest(data: TextClassificationData, staging: Staging, folder: Path, *, keep: Path) -> dict[str, Any]:
-    """Fill the staging file and return the counts that the report shows.
+def ingest(
+    data: TextClassificationData, staging: Staging, folder: Path, *, keep: Path
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Fill the staging file; return the counts that the report shows, and where each label first stands.
 
     Args:
         data: says what to read and what a good row is.
@@ -33,16 +35,21 @@ def ingest(data: TextClassificationData, staging: Staging, folder: Path, *, keep
         DataError: too many rows were rejected, or none is left.
     """
     counts: Counter[str] = Counter()
+    places: dict[str, str] = {}
     with RejectLog(path=folder / NAME) as rejects:
-        kept = staging.add(progress(_clean_rows(data, rejects, counts), "reading"))
+        kept = staging.add(progress(_clean_rows(data, rejects, counts, places), "reading"))
     rejects.check(rows=counts.total(), most=data.max_rejected, keep=keep)
     if not kept:
         raise DataError(f"no row can be used: {', '.join(source.uri for source in data.sources)}")
     left_out = counts.total() - kept - rejects.reasons.total()
-    return {"rows": counts.total(), "rejected": rejects.summary(), "between_thresholds": left_out}
+    found = {"rows": counts.total(), "rejected": rejects.summary(), "between_thresholds": left_out}
+    return found, places
 
 
-def _clean_rows(data: TextClassificationData, rejects: RejectLog, counts: Counter[str]) -> Iterator[CleanRow]:
+def _clean_rows(
+    data: TextClassificationData, rejects: RejectLog, counts: Counter[str], places: dict[str, str]
+) -> Iterator[CleanRow]:
+    named = data.problem != "regression"
     for source in data.sources:
         for record in read(source, data.columns.needed(source), licence=data.licence):
             counts[source.name] += 1
@@ -50,6 +57,8 @@ def _clean_rows(data: TextClassificationData, rejects: RejectLog, counts: Counte
             if isinstance(row, Rejected):
                 rejects.add(row)
             elif row is not None:
+                if named and row.label not in places:
+                    places[row.label] = f"{record.file}:{record.line}"
                 yield row
 
 

@@ -112,8 +112,9 @@ class DataModule(LightningDataModule, ABC):
     def train_dataloader(self) -> TrainLoader:
         """Batches in random order, of nearly equal lengths."""
         if not self.spec.sizes.get("train"):
+            sources = ", ".join(map(str, self.spec.summary.get("sources", ())))
             raise DataError(
-                "there is no training split: data.source names none, or all its rows were dropped"
+                f"there is no training split: data.source names none, or all its rows were dropped ({sources})"
             )
         loader = self._training(self.spec)
         if self._position:

@@ -13,6 +13,7 @@ from llm_lab.data.progress import progress
 from llm_lab.data.readers import read
 from llm_lab.data.record import Rejected, UnusableError
 from llm_lab.data.rejects import NAME, RejectLog
+from llm_lab.data.shares import split_of
 from llm_lab.data.source import SPLIT_NAMES, SPLITS, Source, nearest
 from llm_lab.data.text_files import check_text
 from llm_lab.errors import ConfigError, DataError
@@ -109,12 +110,7 @@ class PairReader:
             if word not in SPLIT_NAMES:
                 raise UnusableError("unknown split", f"`{word}`{nearest(word, tuple(SPLIT_NAMES))}")
             return SPLIT_NAMES[word]
-        place = text_id(anchor) / (1 << 63)
-        for split, share in self.shares.items():
-            if place < share:
-                return split
-            place -= share
-        return "train"
+        return split_of(text_id(anchor), self.shares, order=tuple(self.shares))
 
 
 def whole(cell: Any) -> str:

@@ -6,25 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_lab.config import build
 from llm_lab.data.collate import encode
-from llm_lab.data.module import TOKENIZER, DataModule
 from llm_lab.data.pair_rows import PairReader, PairRow, parse_columns, read_pairs, without_leaks
 from llm_lab.data.pair_table import PairTable, cells, pair_writer
 from llm_lab.data.progress import progress
 from llm_lab.data.readers import identity
 from llm_lab.data.shares import parse_shares
 from llm_lab.data.source import parse_sources
+from llm_lab.data.source_data import SourceData
 from llm_lab.data.spec import DataSpec
-from llm_lab.data.tokenizer_report import tokenizer_report
-from llm_lab.data.tokenizers import TokenizerSource
-from llm_lab.errors import ConfigError, DataError
 
 FORMAT = 1  # of the prepared folder; a change makes old folders unknown
 CHUNK = 256  # rows tokenized together
 
 
-class PairData(DataModule):
+class PairData(SourceData):
     """Rows of an anchor and what belongs to it: question and answer, abstract and summary, text and translation.
 
     Rows with equal anchors are one row with several positives. The texts are held in memory once, to be made.
@@ -69,17 +65,20 @@ class PairData(DataModule):
         batch_size: int = 64,
         seed: int = 42,
     ) -> None:
-        super().__init__(batch_size=batch_size, seed=seed)
-        self.sources = parse_sources(
-            source, format=format, header=header, delimiter=delimiter, encoding=encoding
+        sources = parse_sources(source, format=format, header=header, delimiter=delimiter, encoding=encoding)
+        roles, given = parse_columns(columns), any(one.split for one in sources)
+        super().__init__(
+            sources=sources,
+            tokenizer=tokenizer,
+            licence=licence,
+            shares=parse_shares(split, told="split" in roles or given),
+            limit=limit,
+            max_rejected=max_rejected,
+            max_length=max_length,
+            batch_size=batch_size,
+            seed=seed,
         )
-        self.columns, self.licence, self.leaks = parse_columns(columns), licence, leaks
-        given = any(source.split for source in self.sources)
-        self.shares = parse_shares(split, told="split" in self.columns or given)
-        if limit is not None and limit < 1:
-            raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
-        self.limit, self.max_rejected, self.max_length = limit, max_rejected, max_length
-        self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
+        self.columns, self.leaks = roles, leaks
 
     def recipe(self) -> Mapping[str, Any]:
         """Return what the tokens depend on: sources' contents, columns, splits, tokenizer."""
@@ -103,20 +102,17 @@ class PairData(DataModule):
         rows, read = read_pairs(reader, folder, keep=keep, max_rejected=self.max_rejected)
         kept, leaks = without_leaks(rows) if self.leaks == "drop" else (rows, {})
         kept = {split: part[: self.limit] for split, part in kept.items()}
-        self.tokenizer.save(folder / TOKENIZER, lambda: _training_texts(kept))
-        written, longest = self._tokenize(kept, folder)
-        return DataSpec(
+        tokenizer = self.save_tokenizer(folder, lambda: _training_texts(kept))
+        written, longest = self._tokenize(kept, folder, tokenizer)
+        return self.described(
             problem="pairs",
-            labels=(),
             sizes={split: len(part) for split, part in kept.items()},
-            tokenizer=Path(TOKENIZER),
-            max_length=longest,
+            longest=longest,
             fingerprint=fingerprint,
-            summary={
-                "licence": self.licence,
-                "columns": {**self.columns, "text": [self.columns["anchor"]]},
-                "truncated_at": self.max_length,
-                "sources": [source.uri for source in self.sources],
+            columns={**self.columns, "text": [self.columns["anchor"]]},
+            tokenizer=tokenizer,
+            sample=(row.anchor for part in kept.values() for row in part),
+            facts={
                 **read,
                 "leaks": leaks,
                 "pairs": {split: sum(len(row.positives) for row in part) for split, part in kept.items()},
@@ -125,11 +121,10 @@ class PairData(DataModule):
             },
         )
 
-    def _tokenize(self, rows: Mapping[str, Sequence[PairRow]], folder: Path) -> tuple[dict[str, Any], int]:
+    def _tokenize(
+        self, rows: Mapping[str, Sequence[PairRow]], folder: Path, tokenizer: Any
+    ) -> tuple[dict[str, Any], int]:
         """Write a file per split; returns the counts of tokens, and the longest text."""
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, trust_remote_code=False)
         tokens, cut, longest = dict.fromkeys(rows, 0), dict.fromkeys(rows, 0), 0
         for split, part in rows.items():
             with pair_writer(folder / f"{split}.arrow") as writer:
@@ -142,9 +137,7 @@ class PairData(DataModule):
                     tokens[split] += sum(lengths)
                     cut[split] += sum(length >= self.max_length for length in lengths)
                     longest = max(longest, *lengths)
-        pad_id = tokenizer.pad_token_id or 0
-        report = tokenizer_report(tokenizer, (row.anchor for part in rows.values() for row in part))
-        return {"tokenizer": report, "tokens": tokens, "at_max_length": cut, "pad_id": pad_id}, longest
+        return {"tokens": tokens, "at_max_length": cut}, longest
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> PairTable:
         """Tokens of anchors and candidates of a split."""
@@ -156,7 +149,5 @@ class PairData(DataModule):
 
 
 def _training_texts(rows: Mapping[str, Sequence[PairRow]]) -> Iterator[str]:
-    if "train" not in rows:
-        raise DataError("a tokenizer is to be trained, and there are no training rows")
-    for row in rows["train"]:
+    for row in rows.get("train", ()):
         yield from (row.anchor, *row.positives, *row.negatives)

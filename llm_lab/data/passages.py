@@ -8,6 +8,8 @@ from typing import Any
 
 from llm_lab.data.squad import Question, Span
 
+SHARED = 2  # type of a token of the context that stands in the question too
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
@@ -16,7 +18,7 @@ class Passage:
     Attributes:
         question: number of the question among those that were asked for.
         ids: tokens, special ones included.
-        types: 0 for the question, 1 for the context.
+        types: 0 for the question, 1 for the context, 2 for what stands in both where that is marked.
         first: place of the context's first token.
         spans: first character and the one behind the last, in the context, of each token from ``first`` on.
         covers: the same of the whole stretch.
@@ -47,7 +49,7 @@ def room(questions: Sequence[Question], tokenizer: Any, *, max_length: int) -> l
 
 
 def passages(
-    questions: Sequence[Question], tokenizer: Any, *, max_length: int, stride: int
+    questions: Sequence[Question], tokenizer: Any, *, max_length: int, stride: int, shared: bool = False
 ) -> Iterator[Passage]:
     """Yield the passages of the questions, in order; questions are never cut.
 
@@ -56,6 +58,7 @@ def passages(
         tokenizer: a fast one, whose tokens know their characters.
         max_length: tokens of a passage.
         stride: tokens of the context that a passage shares with the one before.
+        shared: mark the tokens of the context that stand in the question too.
     """
     encoded = tokenizer(
         [one.question for one in questions],
@@ -77,11 +80,19 @@ def passages(
         begins = number == 0 or sources[number - 1] != question
         ends = number + 1 == len(sources) or sources[number + 1] != question
         whole = len(questions[question].context)
+        ids, types = encoded["input_ids"][number], encoded["token_type_ids"][number]
         yield Passage(
             question=question,
-            ids=encoded["input_ids"][number],
-            types=encoded["token_type_ids"][number],
+            ids=ids,
+            types=_marked(ids, types, encoded.sequence_ids(number)) if shared else types,
             first=places[0],
             spans=spans,
             covers=(0 if begins else spans[0][0], whole if ends else spans[-1][1]),
         )
+
+
+def _marked(ids: Sequence[int], types: Sequence[int], parts: Sequence[int | None]) -> list[int]:
+    """Type 2 for the tokens of the context that stand in the question."""
+    asked = {token for token, part in zip(ids, parts, strict=True) if part == 0}
+    cells = zip(ids, types, parts, strict=True)
+    return [SHARED if part == 1 and token in asked else kind for token, kind, part in cells]

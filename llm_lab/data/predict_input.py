@@ -19,6 +19,7 @@ from llm_lab.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 FORMATS = [name for name in READERS if name != "folder"]
+JSON = frozenset({".json", ".jsonl", ".ndjson"})  # suffixes
 GLANCE = 1 << 12  # bytes by which a stream's format is told
 
 

@@ -25,7 +25,8 @@ class RejectLog:
 
     def add(self, row: Rejected) -> None:
         """Write one rejected row; the file is made with the first."""
-        self._stream = self._stream or self.path.open("w", encoding="utf-8")
+        if self._stream is None:
+            self._stream = self.path.open("a" if self.reasons else "w", encoding="utf-8")
         self._stream.write(json.dumps(row.entry(), ensure_ascii=False) + "\n")
         self.reasons[row.reason] += 1
         self.first.setdefault(row.reason, row)
@@ -66,9 +67,10 @@ class RejectLog:
         return {"total": self.reasons.total(), **dict(self.ranked())}
 
     def close(self) -> None:
-        """Close the file; harmless when it was never opened."""
+        """Close the file; harmless when it was never opened. Another row opens it again."""
         if self._stream is not None:
             self._stream.close()
+            self._stream = None
 
     def __enter__(self) -> Self:
         return self

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
+from llm_lab.data.staging import KEYS
 from llm_lab.errors import ConfigError
 
 DEFAULT_SHARES = {"val": 0.1, "test": 0.1}
@@ -37,3 +38,18 @@ def parse_shares(
             f"data.split: nothing is left to train on: the shares add up to {sum(split.values())}"
         )
     return {name: share for name, share in split.items() if share}
+
+
+def left_open(shares: Mapping[str, float], given: Collection[str | None]) -> dict[str, float]:
+    """The shares of the splits that no source gives: one that is given is not made another time."""
+    return {split: share for split, share in shares.items() if split not in given}
+
+
+def split_of(key: int, shares: Mapping[str, float], order: Sequence[str] = ("test", "val")) -> str:
+    """The split of a row by its key, a number below `KEYS`: the lowest belong to the first of ``order``, and so on."""
+    place, bound = key / KEYS, 0.0
+    for split in order:
+        bound += shares.get(split, 0.0)
+        if place < bound:
+            return split
+    return "train"

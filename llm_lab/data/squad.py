@@ -30,6 +30,7 @@ class Question:
         answers: every text that counts as right; none for a question that the context does not answer.
         span: first character of the answer to learn, and the one behind its last; None where there is none.
         moved: the answer stood elsewhere than its offset said.
+        place: file and line of the question.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Question:
     answers: tuple[str, ...] = ()
     span: Span | None = None
     moved: bool = False
+    place: tuple[str, int] = ("", 0)
 
 
 def parse_columns(columns: Mapping[str, str]) -> dict[str, str]:
@@ -78,7 +80,8 @@ def flatten(path: Path, columns: Mapping[str, str]) -> Iterator[Record]:
         DataError: the file is not JSON, or its JSON is not SQuAD's.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        document = json.loads(text)
         paragraphs = [paragraph for title in document["data"] for paragraph in title["paragraphs"]]
         asked = [(paragraph["context"], each) for paragraph in paragraphs for each in paragraph["qas"]]
         found = [{**each, "context": context} for context, each in asked]
@@ -88,12 +91,23 @@ def flatten(path: Path, columns: Mapping[str, str]) -> Iterator[Record]:
         raise DataError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from None
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: not in SQuAD's format (data, paragraphs, context, qas): {error}") from None
-    for number, values in enumerate(found, start=1):
-        yield Record(path.name, number, {columns[role]: values.get(role) for role in ROLES})
+    for values, line in zip(found, _lines(text, [values.get("question") for values in found]), strict=True):
+        yield Record(path.name, line, {columns[role]: values.get(role) for role in ROLES})
+
+
+def _lines(text: str, questions: Sequence[Any]) -> Iterator[int]:
+    """The line of each question, found in their order; that of the one before where it is written otherwise."""
+    line, behind = 1, 0
+    for question in questions:
+        written = json.dumps(question, ensure_ascii=text.isascii())
+        place = text.find(written, behind)
+        if place >= 0:
+            line, behind = line + text.count("\n", behind, place), place + len(written)
+        yield line
 
 
 def _question(record: Record, columns: Mapping[str, str]) -> Question | Rejected:
-    """Check a record; the place of a rejected one is its number in the file, and its id is told."""
+    """Check a record; of a rejected one the id is told."""
     given = record.values.get(columns["id"])
     name = f"{record.file}:{record.line}" if given in {None, ""} else str(given)
     try:
@@ -103,7 +117,10 @@ def _question(record: Record, columns: Mapping[str, str]) -> Question | Rejected
         texts, span, moved = _answers(record.values.get(columns["answers"]), str(context))
     except UnusableError as error:
         return Rejected(record.file, record.line, error.reason, f"{name}: {error.detail}")
-    return Question(id=name, question=question, context=str(context), answers=texts, span=span, moved=moved)
+    place = (record.file, record.line)
+    return Question(
+        id=name, question=question, context=str(context), answers=texts, span=span, moved=moved, place=place
+    )
 
 
 def _string(value: Any, role: str) -> str:

@@ -123,11 +123,10 @@ class Staging:
         found = self.execute(query, *values)
         return dict(found.fetchall())
 
-    def label_counts(self, split: str | None = None) -> dict[str, int]:
-        """Kept rows by target, of one split or of all."""
-        query = (
-            "SELECT label, COUNT(*) FROM row WHERE fate IS NULL AND split = IFNULL(?, split) GROUP BY label"
-        )
+    def label_counts(self, split: str | None = None, *, limited: bool = True) -> dict[str, int]:
+        """Kept rows by target, of one split or of all; without `limited` also those that a limit leaves out."""
+        fates = "fate IS NULL" if limited else "(fate IS NULL OR fate = 'limit')"
+        query = f"SELECT label, COUNT(*) FROM row WHERE {fates} AND split = IFNULL(?, split) GROUP BY label"  # noqa: S608
         found = self.execute(query, split)
         return dict(found.fetchall())
 

@@ -36,6 +36,11 @@ def parts(tag: str | None) -> tuple[str, str]:
     return letter, kind
 
 
+def kinds_in(tags: Iterable[str]) -> list[str]:
+    """Types of entities in the order in which these tags name them."""
+    return list(dict.fromkeys(kind for kind in (parts(tag)[1] for tag in tags) if kind))
+
+
 def follows(before: str | None, after: str | None, scheme: Scheme) -> bool:
     """Whether a tag may stand behind another; None is the beginning or the end of the sentence."""
     (first, kind), (second, other) = parts(before), parts(after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,13 @@ class Targets:
 
     @classmethod
     def of(
-        cls, staging: Staging, *, problem: Problem, listed: Sequence[str] | None, columns: Columns
+        cls,
+        staging: Staging,
+        *,
+        problem: Problem,
+        listed: Sequence[str] | None,
+        columns: Columns,
+        places: Mapping[str, str],
     ) -> Targets:
         """Find the labels of the kept rows.
 
@@ -37,9 +43,11 @@ class Targets:
             problem: what a target is.
             listed: names that the configuration gives, in its order; a label per column counts as a list.
             columns: name the label.
+            places: file and line at which each cell of the label column first stands.
 
         Raises:
-            DataError: all training rows have the same label, or there are too many labels.
+            DataError: all training rows have the same label, there are too many labels, or training lacks one that
+                stands in another split and is not listed.
         """
         if problem == "regression":
             return cls(problem=problem, names=(columns.label[0],), counts=(), warnings=[])
@@ -56,6 +64,8 @@ class Targets:
                 f"every training row has the label `{next(iter(train))}`: there is nothing to learn"
             )
         missing = [name for name in names if train and not train[name]]
+        if listed is None:
+            _check_trained(staging.label_counts("train", limited=False), missing, places, problem)
         warnings = [f"no training row has the label `{name}`" for name in missing]
         return cls(
             problem=problem, names=names, counts=tuple(train[name] for name in names), warnings=warnings
@@ -74,6 +84,20 @@ class Targets:
         if self.problem == "regression":
             return float(label)
         return json.loads(label) if self.problem == "multi_label" else label
+
+
+def _check_trained(
+    trained: dict[str, int], missing: Sequence[str], places: Mapping[str, str], problem: Problem
+) -> None:
+    """Refuse a label that no training row has, whatever a limit leaves of them."""
+    known = _counts(trained, problem)
+    unseen = [name for name in missing if name not in known]
+    if unseen:
+        cells = (place for cell, place in places.items() if unseen[0] in _counts({cell: 1}, problem))
+        more = f", nor {len(unseen) - 1} others" if unseen[1:] else ""
+        raise DataError(
+            f"no training row has the label `{unseen[0]}` ({next(cells)}){more}; data.labels lists what may be missing"
+        )
 
 
 def _counts(rows: dict[str, int], problem: Problem) -> Counter[str]:

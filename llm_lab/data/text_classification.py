@@ -6,28 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_lab.config import build, build_all
+from llm_lab.config import build_all
 from llm_lab.data.columns import Columns
 from llm_lab.data.ingest import ingest
 from llm_lab.data.labelled import LabelTable
 from llm_lab.data.labels import label_names, label_reader
-from llm_lab.data.module import TOKENIZER, DataModule
+from llm_lab.data.module import TOKENIZER
 from llm_lab.data.readers import identity
 from llm_lab.data.settle import Policy, settle
 from llm_lab.data.shares import parse_shares
 from llm_lab.data.source import parse_sources
+from llm_lab.data.source_data import SourceData
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenize import tokenize
-from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.data.transforms import Transform
 from llm_lab.errors import ConfigError, DataError
 
 FORMAT = 1  # of the prepared folder; a change makes old folders unknown
 
 
-class TextClassificationData(DataModule):
+class TextClassificationData(SourceData):
     """Rows of text with one label, several labels, or a number.
 
     Args:
@@ -89,22 +89,25 @@ class TextClassificationData(DataModule):
         batch_size: int = 32,
         seed: int = 42,
     ) -> None:
-        super().__init__(batch_size=batch_size, seed=seed)
-        self.sources = parse_sources(
-            source, format=format, header=header, delimiter=delimiter, encoding=encoding
+        sources = parse_sources(source, format=format, header=header, delimiter=delimiter, encoding=encoding)
+        roles = Columns.parse(columns or {})
+        given = any(one.split or one.format == "hub" for one in sources)
+        super().__init__(
+            sources=sources,
+            tokenizer=tokenizer,
+            licence=licence,
+            shares=parse_shares(split, told=bool(roles.split) or given),
+            limit=limit,
+            max_rejected=max_rejected,
+            max_length=max_length,
+            batch_size=batch_size,
+            seed=seed,
         )
-        self.columns = Columns.parse(columns or {})
-        self.problem, self.labels, self.licence = problem, labels, licence
+        self.columns, self.problem, self.labels = roles, problem, labels
         self.read_label = label_reader(labels, problem=problem, separator=label_separator)
         keep = "keep" if problem == "regression" else conflicts  # raters may differ about a number
-        self.policy = Policy(
-            conflicts=keep, duplicates=duplicates, leaks=leaks, limit=_positive("limit", limit)
-        )
-        given = any(source.split or source.format == "hub" for source in self.sources)
-        self.shares = parse_shares(split, told=bool(self.columns.split) or given)
+        self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
         self.fold = _fold(fold, folds)
-        self.max_rejected, self.max_length = max_rejected, max_length
-        self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
         self.transform_nodes = dict(transforms or {})
         self.transforms: Mapping[str, Transform] = build_all(
             self.transform_nodes, expected=Transform, key="data.transforms"
@@ -131,10 +134,14 @@ class TextClassificationData(DataModule):
         """Read, clean, settle, tokenize."""
         staging = Staging(folder=folder, shares=self.shares, fold=self.fold)
         try:
-            read = ingest(self, staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
+            read, places = ingest(self, staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
             settled = settle(staging, self.policy)
             targets = Targets.of(
-                staging, problem=self.problem, listed=label_names(self.labels), columns=self.columns
+                staging,
+                problem=self.problem,
+                listed=label_names(self.labels),
+                columns=self.columns,
+                places=places,
             )
             tokens = tokenize(self, staging, folder, targets)
         finally:
@@ -159,7 +166,7 @@ class TextClassificationData(DataModule):
                 "truncated_at": self.max_length,
                 "transforms": self.transform_nodes,
                 "seed": self.seed,
-                "sources": [source.uri for source in self.sources],
+                "sources": self.uris,
                 **read,
                 **settled,
                 "tokenizer": tokens.report,
@@ -177,12 +184,6 @@ class TextClassificationData(DataModule):
     def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
         """Yield ``text``, ``pair`` and ``label`` (name, list of names, or number) of each row."""
         return self.table(folder, split, spec).named()
-
-
-def _positive(name: str, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise ConfigError(f"data.{name}: at least 1 is wanted, found {value}")
-    return value
 
 
 def _fold(fold: int, folds: int | None) -> tuple[int, int] | None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_lab.config import build
-from llm_lab.data.alignment import Aligned, Aligner
+from llm_lab.data.alignment import Aligner
 from llm_lab.data.columns import CleanRow
-from llm_lab.data.module import TOKENIZER, DataModule
+from llm_lab.data.entity_kinds import kinds_of, places_of
+from llm_lab.data.module import TOKENIZER
 from llm_lab.data.progress import progress
 from llm_lab.data.readers import identity
 from llm_lab.data.record import Rejected
@@ -21,22 +19,19 @@ from llm_lab.data.rejects import NAME, RejectLog
 from llm_lab.data.sentences import SentenceReader
 from llm_lab.data.settle import Policy, settle
 from llm_lab.data.shares import parse_shares
-from llm_lab.data.source import SPLITS, parse_sources
+from llm_lab.data.source import parse_sources
+from llm_lab.data.source_data import SourceData
 from llm_lab.data.spec import DataSpec
-from llm_lab.data.staging import KEPT, Staging
-from llm_lab.data.tagged import TagTable, aligned_columns, tag_writer
-from llm_lab.data.tags import parts, tag_names
-from llm_lab.data.tokenizer_report import tokenizer_report
-from llm_lab.data.tokenizers import TokenizerSource
-from llm_lab.errors import ConfigError, DataError
+from llm_lab.data.staging import Staging
+from llm_lab.data.tag_tokens import write_tags
+from llm_lab.data.tagged import TagTable
+from llm_lab.data.tags import tag_names
+from llm_lab.errors import DataError
 
 FORMAT = 2  # of the prepared folder; a change makes old folders unknown
-CHUNK = 512  # sentences that are tokenized together
-Places = dict[str, dict[str, str]]
-"""Split -> type of entity -> where it first stands."""
 
 
-class TokenClassificationData(DataModule):
+class TokenClassificationData(SourceData):
     """Sentences whose words are tagged as parts of entities.
 
     Args:
@@ -96,10 +91,17 @@ class TokenClassificationData(DataModule):
         batch_size: int = 32,
         seed: int = 42,
     ) -> None:
-        super().__init__(batch_size=batch_size, seed=seed)
-        if limit is not None and limit < 1:
-            raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
-        self.sources = parse_sources(source, format=format, encoding=encoding)
+        super().__init__(
+            sources=parse_sources(source, format=format, encoding=encoding),
+            tokenizer=tokenizer,
+            licence=licence,
+            shares=parse_shares(split, default={}),
+            limit=limit,
+            max_rejected=max_rejected,
+            max_length=max_length,
+            batch_size=batch_size,
+            seed=seed,
+        )
         self.reader = SentenceReader(
             **{"tokens": 0, "tags": -1, **(columns or {})},
             comment=comment,
@@ -110,11 +112,8 @@ class TokenClassificationData(DataModule):
             unit=unit,
             invalid=invalid,
         )
-        self.shares = parse_shares(split, default={})
         self.policy = Policy(conflicts=conflicts, duplicates=duplicates, leaks=leaks, limit=limit)
-        self.licence, self.max_rejected = licence, max_rejected
-        self.max_length, self.stride = max_length, stride
-        self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
+        self.stride = stride
 
     def recipe(self) -> Mapping[str, Any]:
         """Return what the tokens depend on: sources' contents, how they are read, splits, tokenizer."""
@@ -134,42 +133,36 @@ class TokenClassificationData(DataModule):
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read, settle, name the tags, tokenize."""
-        from transformers import AutoTokenizer
-
         staging = Staging(folder=folder, shares=self.shares)
         try:
-            read = self._ingest(staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
+            read = self._ingest(staging, folder, fingerprint)
             settled = settle(staging, self.policy)
-            kinds, warnings = self._kinds(_places(staging))
+            kinds, warnings = kinds_of(places_of(staging), self.reader.labels)
             names = tag_names(kinds, self.reader.scheme)
-            counts = self._tokenize(staging, folder, names)
-            tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, trust_remote_code=False)
-            report = tokenizer_report(tokenizer, (values["text"] for _, values, _ in staging.rows("train")))
+            tokenizer = self.save_tokenizer(folder, lambda: _training_texts(staging))
+            aligner = Aligner(tokenizer=folder / TOKENIZER, max_length=self.max_length, stride=self.stride)
+            counts = write_tags(staging, folder, names, aligner)
+            return self.described(
+                problem="tokens",
+                labels=names,
+                sizes=dict(counts.sizes),
+                class_counts=tuple(counts.tags[tag] for tag in range(len(names))),
+                longest=counts.longest,
+                fingerprint=fingerprint,
+                columns={"text": "text", "unit": self.reader.unit},
+                tokenizer=tokenizer,
+                sample=(values["text"] for _, values, _ in staging.rows("train")),
+                facts={
+                    "stride": self.stride,
+                    **read,
+                    **settled,
+                    "tokens": dict(counts.tokens),
+                    "windowed": dict(counts.windowed),
+                    "warnings": warnings,
+                },
+            )
         finally:
             staging.close()
-        return DataSpec(
-            problem="tokens",
-            labels=names,
-            tokenizer=Path(TOKENIZER),
-            fingerprint=fingerprint,
-            sizes=dict(counts.sizes),
-            class_counts=tuple(counts.tags[tag] for tag in range(len(names))),
-            max_length=counts.longest,
-            summary={
-                "licence": self.licence,
-                "columns": {"text": "text", "unit": self.reader.unit},
-                "truncated_at": self.max_length,
-                "stride": self.stride,
-                "sources": [source.uri for source in self.sources],
-                **read,
-                **settled,
-                "tokenizer": report,
-                "tokens": dict(counts.tokens),
-                "windowed": dict(counts.windowed),
-                "pad_id": counts.pad_id,
-                "warnings": warnings,
-            },
-        )
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> TagTable:
         """Tokens and tags of a split."""
@@ -179,7 +172,7 @@ class TokenClassificationData(DataModule):
         """Yield ``tokens`` and ``tags`` of each sentence."""
         return self.table(folder, split, spec).named()
 
-    def _ingest(self, staging: Staging, folder: Path, *, keep: Path) -> dict[str, Any]:
+    def _ingest(self, staging: Staging, folder: Path, fingerprint: str) -> dict[str, Any]:
         """Stage the good sentences and list the bad ones.
 
         Raises:
@@ -188,9 +181,9 @@ class TokenClassificationData(DataModule):
         rows: Counter[str] = Counter()
         with RejectLog(path=folder / NAME) as rejects:
             kept = staging.add(progress(self._rows(rejects, rows), "reading"))
-        rejects.check(rows=rows.total(), most=self.max_rejected, keep=keep)
+        self.check_rejects(rejects, rows=rows.total(), folder=folder, fingerprint=fingerprint)
         if not kept:
-            raise DataError(f"no sentence can be used: {', '.join(source.uri for source in self.sources)}")
+            raise DataError(f"no sentence can be used: {', '.join(self.uris)}")
         return {"rows": rows.total(), "rejected": rejects.summary()}
 
     def _rows(self, rejects: RejectLog, rows: Counter[str]) -> Iterator[CleanRow]:
@@ -204,85 +197,6 @@ class TokenClassificationData(DataModule):
                 values = {"text": " ".join(sentence.words), "words": words, "place": sentence.place}
                 yield CleanRow(values, json.dumps(sentence.tags, ensure_ascii=False), source.split)
 
-    def _kinds(self, places: Places) -> tuple[list[str], list[str]]:
-        """Types of entities in the order of the outputs, and what is odd about them.
-
-        Raises:
-            DataError: a type that training lacks stands in another split, and the configuration does not list it.
-        """
-        trained = places.get("train", {})
-        others = {kind: place for split in ("val", "test") for kind, place in places.get(split, {}).items()}
-        if self.reader.labels is not None:
-            missing = [kind for kind in self.reader.labels if trained and kind not in trained]
-            return list(self.reader.labels), [f"no training sentence has a `{kind}`" for kind in missing]
-        unseen = [f"`{kind}` ({place})" for kind, place in others.items() if kind not in trained]
-        if trained and unseen:
-            raise DataError(
-                f"no training sentence has {', '.join(unseen)}; data.labels lists what may be missing"
-            )
-        if not trained | others:
-            raise DataError(
-                "no word is tagged as part of an entity: there is nothing to learn; see data.columns.tags"
-            )
-        return sorted(trained | others), []
-
-    def _tokenize(self, staging: Staging, folder: Path, names: Sequence[str]) -> TagCounts:
-        """Write the tokenizer and an Arrow file per split that has rows."""
-        self.tokenizer.save(folder / TOKENIZER, lambda: _training_texts(staging))
-        aligner = Aligner(tokenizer=folder / TOKENIZER, max_length=self.max_length, stride=self.stride)
-        number = {name: index for index, name in enumerate(names)}
-        kept = staging.count(KEPT)
-        counts = TagCounts(pad_id=aligner.pad_id)
-        for split in (split for split in SPLITS if kept.get(split)):
-            rows = iter(progress(staging.rows(split), f"tokenizing {split}", kept[split]))
-            with tag_writer(folder / f"{split}.arrow") as writer:
-                while chunk := list(islice(rows, CHUNK)):
-                    words = [json.loads(values["words"]) for _, values, _ in chunk]
-                    tags = [[number[tag] for tag in json.loads(label)] for _, _, label in chunk]
-                    aligned = list(aligner.align(words))
-                    writer.add({"tokens": words, "tags": tags, **aligned_columns(aligned)})
-                    counts.add(split, aligned, tags)
-        return counts
-
-
-@dataclass(kw_only=True)
-class TagCounts:
-    """Sentences, tokens and sentences cut into windows per split, training words per tag, the longest window."""
-
-    pad_id: int
-    sizes: Counter[str] = field(default_factory=Counter)
-    tokens: Counter[str] = field(default_factory=Counter)
-    windowed: Counter[str] = field(default_factory=Counter)
-    tags: Counter[int] = field(default_factory=Counter)
-    longest: int = 0
-
-    def add(self, split: str, aligned: Sequence[Aligned], tags: Sequence[Sequence[int]]) -> None:
-        """Count some sentences."""
-        self.sizes[split] += len(aligned)
-        self.tokens[split] += sum(len(row.input_ids) for row in aligned)
-        self.windowed[split] += sum(len(row.windows) > 1 for row in aligned)
-        self.longest = max(self.longest, *(max(row.windows) for row in aligned))
-        if split == "train":
-            self.tags.update(tag for row in tags for tag in row)
-
-
-def _places(staging: Staging) -> Places:
-    """Where each type of entity first stands in each split, whatever a limit leaves of it."""
-    found: Places = {}
-    rows = staging.execute(
-        "SELECT split, label, content FROM row JOIN body USING (id) WHERE fate IS NULL OR fate = 'limit'"
-    )
-    for split, label, content in rows:
-        known = found.setdefault(split, {})
-        for kind in {parts(tag)[1] for tag in json.loads(label)} - {"", *known}:
-            known[kind] = json.loads(content)["place"]
-    return found
-
 
 def _training_texts(staging: Staging) -> Iterator[str]:
-    empty = True
-    for _, values, _ in staging.rows("train"):
-        empty = False
-        yield values["text"]
-    if empty:
-        raise DataError("a tokenizer is to be trained, and there are no training sentences")
+    yield from (values["text"] for _, values, _ in staging.rows("train"))

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from llm_lab.data.arrow import IDS, TYPES
 from llm_lab.data.collate import encode, encode_pairs
 from llm_lab.data.labelled import label_writer
-from llm_lab.data.module import TOKENIZER
 from llm_lab.data.progress import progress
 from llm_lab.data.source import SPLITS
 from llm_lab.data.staging import KEPT, Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.transforms import apply
-from llm_lab.errors import DataError
 
 if TYPE_CHECKING:
     from llm_lab.data.text_classification import TextClassificationData
@@ -52,12 +50,9 @@ def tokenize(data: TextClassificationData, staging: Staging, folder: Path, targe
     Raises:
         DataError: a tokenizer is to be trained and there are no training rows.
     """
-    from transformers import AutoTokenizer
-
     kept = staging.count(KEPT)
     sizes: dict[str, int] = {split: kept[split] for split in SPLITS if kept.get(split)}
-    data.tokenizer.save(folder / TOKENIZER, lambda: _training_texts(data, staging, targets))
-    tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, trust_remote_code=False)
+    tokenizer = data.save_tokenizer(folder, lambda: _training_texts(data, staging, targets))
     first = _rows(data, staging, next(iter(sizes), "train"), targets)
     report = tokenizer_report(tokenizer, (text for text, *_ in first))
     counts = TokenCounts(sizes=sizes, pad_id=tokenizer.pad_token_id or 0, report=report)
@@ -104,11 +99,7 @@ def _rows(data: TextClassificationData, staging: Staging, split: str, targets: T
 
 
 def _training_texts(data: TextClassificationData, staging: Staging, targets: Targets) -> Iterator[str]:
-    empty = True
     for text, pair, _ in _rows(data, staging, "train", targets):
-        empty = False
         yield text
         if pair is not None:
             yield pair
-    if empty:
-        raise DataError("a tokenizer is to be trained, and there are no training rows")

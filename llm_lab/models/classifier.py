@@ -23,8 +23,13 @@ PROBLEM_TYPES = {
 }
 
 
-def configure(config: Any, *, spec: DataSpec, pooling: Pooling, dropout: float | None) -> Any:
-    """Put label names, problem type, pooling and dropout where any user of transformers finds them."""
+def configure(config: Any, *, spec: DataSpec, head: Head, pooling: Pooling, dropout: float | None) -> Any:
+    """Put label names, problem type, pooling and dropout where any user of transformers finds them.
+
+    An encoder that is to foresee the next token becomes a decoder, for whoever loads it, too: it sees no later ones.
+    """
+    if head is Head.CAUSAL_LM and hasattr(config, "is_decoder"):
+        config.is_decoder = True
     if spec.labels:
         config.id2label = dict(enumerate(spec.labels))
         config.label2id = {label: number for number, label in enumerate(spec.labels)}
@@ -102,12 +107,25 @@ def check_fit(model: PreTrainedModel, spec: DataSpec) -> None:
             f"model.tokenizer: it has {tokens} tokens, but the model embeds only {words}; take the tokenizer of "
             "the weights (model.tokenizer.source), or a model built to this tokenizer"
         )
-    tables = [part for name, part in model.named_modules() if name.endswith(("position_embeddings", ".wpe"))]
-    positions = [table.num_embeddings for table in tables if isinstance(table, nn.Embedding)]
-    if positions and spec.max_length > min(positions):
-        raise ConfigError(
-            f"data.max_length: {spec.max_length} tokens, but the model takes at most {min(positions)}"
+    places = _places(model)
+    if places is not None and spec.max_length > places:
+        raise ConfigError(f"data.max_length: {spec.max_length} tokens, but the model takes at most {places}")
+
+
+def _places(model: PreTrainedModel) -> int | None:
+    """Tokens for which a model has places: rows of its table, or what a rotary one was made for; None is any number.
+
+    RoBERTa numbers its places from behind the one that stands for padding.
+    """
+    parts = [part for name, part in model.named_modules() if name.endswith(("position_embeddings", ".wpe"))]
+    tables = [part for part in parts if isinstance(part, nn.Embedding)]
+    if tables:
+        return min(
+            table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+            for table in tables
         )
+    found = getattr(model.config, "max_position_embeddings", None)
+    return int(found) if found else None
 
 
 def _is_plain(config: Any, head: Head, pooling: Pooling) -> bool:

@@ -60,7 +60,7 @@ def pretrained(
     check_numbers(folder, spec, source)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        config = configure(config, spec=spec, pooling=pooling, dropout=dropout)
+        config = configure(config, spec=spec, head=head, pooling=pooling, dropout=dropout)
         model = attach(load(base_of(folder), config, head, pooling), folder)
     except (OSError, ValueError, KeyError, RuntimeError, StrictDataclassError) as error:
         raise AssetError(
@@ -107,7 +107,7 @@ def from_scratch(
     fields = known_sizes(architecture, sizes) | vocabulary(spec)
     try:
         config = AutoConfig.for_model(architecture, **fields)
-        config = configure(config, spec=spec, pooling=pooling, dropout=dropout)
+        config = configure(config, spec=spec, head=head, pooling=pooling, dropout=dropout)
         model = blank(config, head, pooling)
     except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise ConfigError(f"model.sizes: no {architecture} can be built from them: {_line(error)}") from error

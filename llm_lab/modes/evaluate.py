@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -20,15 +21,19 @@ from llm_lab.config.schema import GROUPS
 from llm_lab.config.unknown import propose
 from llm_lab.config.words import OUTSIDE, Words
 from llm_lab.data.module import DataModule
+from llm_lab.data.spec import DataSpec
+from llm_lab.data.tags import kinds_in
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.modes.quiet import hush
 from llm_lab.modes.run import MODEL, stored_config
 from llm_lab.modes.train import build_task
 from llm_lab.modes.trainer import precision_of, use_processor
+from llm_lab.tasks.artifact import FACTS
 from llm_lab.tracking.files import write_json
 from llm_lab.tracking.summary import summary_table
 
 EVALUATIONS = "evaluations"
+LABELLED = ("single_label", "multi_label", "tokens")
 
 
 def evaluate(directory: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -48,14 +53,15 @@ def evaluate(directory: Path, overrides: Sequence[str]) -> dict[str, Any]:
     digest = run_hash(config)
     if not (directory / MODEL / "config.json").is_file():
         raise RunError(f"{directory} has no model yet; `llm_lab resume {directory}` finishes the run")
-    if any(word.startswith("data") for word in overrides) and "tokenizer" in config.data:
-        config.data.tokenizer = _tokenizer(directory)
+    if any(word.startswith("data") for word in overrides):
+        _take_over(config.data, directory)
     hush(log_file=False)
     use_processor()
     data = build(config.data, expected=DataModule, key="data")
     spec = data.prepare()
     if not spec.sizes.get("test"):
         raise RunError(f"{directory}: the data has no test split to evaluate on")
+    _check_labels(directory, spec)
     config.model = {**_artifact(directory)}
     task = build_task(config, spec)
     trainer = Trainer(
@@ -89,10 +95,40 @@ def _artifact(directory: Path) -> dict[str, Any]:
     }
 
 
-def _tokenizer(directory: Path) -> dict[str, str]:
-    """The model's own tokenizer: one that is trained anew, on other rows, would number other tokens."""
-    source = f"file://{(directory / MODEL).resolve()}"
-    return {"_target_": "llm_lab.data.tokenizers.Pretrained", "source": source}
+def _take_over(data: DictConfig, directory: Path) -> None:
+    """The model's own tokenizer and labels: those of other rows would be numbered otherwise."""
+    if "tokenizer" in data:
+        source = f"file://{(directory / MODEL).resolve()}"
+        data.tokenizer = {"_target_": "llm_lab.data.tokenizers.Pretrained", "source": source}
+    known = _known(directory)
+    if known and "labels" in data and data.labels is None:
+        data.labels = known if _facts(directory)["problem"] != "tokens" else kinds_in(known)
+
+
+def _check_labels(directory: Path, spec: DataSpec) -> None:
+    """Refuse data whose labels are other ones than the model's, or in another order."""
+    known, found = _known(directory), list(spec.labels)
+    if known and found != known:
+        pairs = itertools.zip_longest(known, found)
+        number, (own, other) = next((n, pair) for n, pair in enumerate(pairs) if pair[0] != pair[1])
+        raise RunError(
+            f"{directory}: label {number} is {_quoted(own)} to the model and {_quoted(other)} in the data; its labels "
+            f"are {', '.join(known)} (data.labels names those of the data, in their order)"
+        )
+
+
+def _known(directory: Path) -> list[str]:
+    """Names of the model's outputs; none where an output is no label."""
+    facts = _facts(directory)
+    return list(facts.get("labels") or ()) if facts["problem"] in LABELLED else []
+
+
+def _facts(directory: Path) -> dict[str, Any]:
+    return dict(json.loads((directory / MODEL / FACTS).read_text(encoding="utf-8")))
+
+
+def _quoted(label: str | None) -> str:
+    return "none" if label is None else f"`{label}`"
 
 
 def overridden(config: DictConfig, overrides: Sequence[str]) -> DictConfig:

@@ -12,8 +12,6 @@ from llm_lab.config.words import Words
 from llm_lab.errors import ConfigError
 from llm_lab.modes.quiet import hush
 
-JSON = {".json", ".jsonl", ".ndjson"}
-
 
 def predict(folder: Path, *, source: str, output: str = "-", column: str | None = None) -> int:
     """Stream rows from ``source`` (a file, ``-`` for standard input) to ``output``, answered.
@@ -34,9 +32,11 @@ def predict(folder: Path, *, source: str, output: str = "-", column: str | None 
 
 
 def _suffix(source: str, output: str) -> str:
-    """Of the output's name; one without a suffix is written as it is read; any JSON as JSON lines."""
-    suffix = Path(output).suffix or Path(source).suffix
-    return ".jsonl" if suffix in JSON else Path(output).suffix
+    """Of the output's name; JSON where that has none and the input is some."""
+    from llm_lab.data.predict_input import JSON
+
+    suffix = Path(source).suffix
+    return Path(output).suffix or (suffix if suffix in JSON else "")
 
 
 @contextmanager

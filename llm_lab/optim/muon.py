@@ -7,17 +7,18 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from llm_lab.errors import ConfigError
 from llm_lab.models.structure import layer_stack
 from llm_lab.optim.groups import parameter_groups
+from llm_lab.optim.orthogonal import Muon
 
 Groups = list[dict[str, Any]]
 
 
 class MuonAdamW(Optimizer):
-    """torch's Muon and torch's AdamW over one list of groups and one state.
+    """Muon and torch's AdamW over one list of groups and one state.
 
     So schedules, gradient clipping and checkpoints see a single ordinary optimizer, as Lightning's automatic
     optimization wants.

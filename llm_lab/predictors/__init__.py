@@ -21,6 +21,7 @@ KINDS = {
     "language": "language:LanguageScorer",
     "triples": "completer:Completer",
 }
+TASKS = {"ReplacedToken": "detector:Detector"}  # that say something else of texts than their problem's others
 
 
 def predictor(folder: Path) -> Predictor:
@@ -33,7 +34,7 @@ def predictor(folder: Path) -> Predictor:
     if not (source / FACTS).is_file():
         raise RunError(f"{folder} holds no model: there is no {source / FACTS}")
     facts: dict[str, Any] = json.loads((source / FACTS).read_text(encoding="utf-8"))
-    module, name = KINDS[facts["problem"]].split(":")
+    module, name = (TASKS.get(facts["task"]) or KINDS[facts["problem"]]).split(":")
     kind = getattr(importlib.import_module(f"{__name__}.{module}"), name)
     made: Predictor = kind(folder=source, facts=facts)
     return made

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from llm_lab.data.multiple_choice import choices_of, stack, tokenized
+from llm_lab.data.choice_rows import choices_of
+from llm_lab.data.choice_table import stack, tokenized
 from llm_lab.data.record import UnusableError
 from llm_lab.models.heads import Head
 from llm_lab.predictors.predictor import Predictor, Row

@@ -10,11 +10,11 @@ from typing import Any, TextIO
 
 import torch
 
-from llm_lab.data.predict_input import read_rows
+from llm_lab.data.predict_input import JSON, read_rows
 from llm_lab.knowledge.ranking import Answers
 from llm_lab.models.graph.saved import read_scorer, spec_of, triples_of
 from llm_lab.models.heads import Head
-from llm_lab.predictors.predictor import JSON_LINES, Predictor, Row
+from llm_lab.predictors.predictor import Predictor, Row
 
 ASKED = ("", "?")  # the end of a triple that is to be found
 SHOWN = 10
@@ -104,7 +104,7 @@ class Completer(Predictor):
 
     def write(self, rows: Iterator[Row], stream: TextIO, suffix: str) -> None:
         """Write JSON lines; otherwise CSV with a line per answer."""
-        super().write(rows if suffix == JSON_LINES else _lines(rows), stream, suffix)
+        super().write(rows if suffix in JSON else _lines(rows), stream, suffix)
 
 
 def _has_header(path: Path) -> bool:

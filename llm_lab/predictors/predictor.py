@@ -13,14 +13,13 @@ from typing import Any, ClassVar, TextIO
 import llm_lab.models  # noqa: F401 - registers our own model classes with transformers
 from llm_lab.config import build_all
 from llm_lab.config.secrets import escape_cell
-from llm_lab.data.predict_input import read_rows
+from llm_lab.data.predict_input import JSON, read_rows
 from llm_lab.data.transforms import Transform, apply
 from llm_lab.models.adapted import attach, base_of
 from llm_lab.models.heads import Head
 
 Row = dict[str, Any]
 FACTS, MODEL = "llm_lab.json", "model"
-JSON_LINES = ".jsonl"
 CHUNK = 1024  # rows held at once: enough to sort by length, little enough to stream
 
 
@@ -67,9 +66,9 @@ class Predictor(ABC):
         Args:
             rows: what `answered` gives.
             stream: a text file.
-            suffix: of the output's name, such as ``.csv``; ``.jsonl`` where the input has it and the output has none.
+            suffix: of the output's name, such as ``.csv``; that of the input where it is JSON and the output has none.
         """
-        if suffix == JSON_LINES:
+        if suffix in JSON:
             stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             return
         writer: csv.DictWriter[str] | None = None

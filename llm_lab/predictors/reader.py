@@ -47,7 +47,10 @@ class Reader(Predictor):
             yield {names["id"]: str(number), **row}
 
     def write(self, rows: Iterator[Row], stream: TextIO, suffix: str) -> None:
-        """Write one JSON object, ``{id: answer}``, as rows come."""
+        """Write one JSON object, ``{id: answer}``, as rows come; rows with their answer as ``.csv`` or ``.jsonl``."""
+        if suffix and suffix != ".json":
+            super().write(rows, stream, suffix)
+            return
         stream.write("{")
         for number, row in enumerate(rows):
             entry = f"{_json(str(row[self.facts['columns']['id']]))}: {_json(row['answer'])}"
@@ -67,7 +70,8 @@ class Reader(Predictor):
         questions = [asked[n] for n in usable]
         answers = [""] * len(rows)
         if questions:
-            cut = list(passages(questions, self.tokenizer, max_length=limit, stride=reading["stride"]))
+            sizes = {"max_length": limit, "stride": reading["stride"]}
+            cut = list(passages(questions, self.tokenizer, **sizes, shared=reading.get("shared_type", False)))
             for number, span in self._spans(cut, reading).items():
                 answers[usable[number]] = questions[number].context[slice(*span)]
         yield from ({"answer": answer} for answer in answers)

@@ -9,9 +9,10 @@ from typing import Any, TextIO, cast
 
 import numpy as np
 
+from llm_lab.data.predict_input import JSON
 from llm_lab.models.heads import Head
 from llm_lab.models.sentence import embed_texts, read_sentence_files
-from llm_lab.predictors.predictor import JSON_LINES, Predictor, Row
+from llm_lab.predictors.predictor import Predictor, Row
 
 
 class Retriever(Predictor):
@@ -56,4 +57,4 @@ class Retriever(Predictor):
             np.save(cast("Any", stream).buffer, np.array(vectors, np.float32))
             return
         listed = (row | {"embedding": json.dumps(row["embedding"])} for row in rows)
-        super().write(rows if suffix == JSON_LINES else listed, stream, suffix)
+        super().write(rows if suffix in JSON else listed, stream, suffix)

@@ -11,7 +11,7 @@ import torch
 
 from llm_lab.data.alignment import IGNORED, Aligner
 from llm_lab.data.conll import read_conll
-from llm_lab.data.predict_input import read_rows
+from llm_lab.data.predict_input import JSON, read_rows
 from llm_lab.data.record import Rejected
 from llm_lab.data.source import Source, guess_format
 from llm_lab.data.tagged import tag_batch
@@ -20,7 +20,7 @@ from llm_lab.data.text_files import STANDARD_INPUT, open_text
 from llm_lab.errors import DataError
 from llm_lab.models.adapted import base_of
 from llm_lab.models.heads import Head
-from llm_lab.predictors.predictor import JSON_LINES, Predictor, Row
+from llm_lab.predictors.predictor import Predictor, Row
 from llm_lab.tasks.crf import chain, sentences, transitions
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class Tagger(Predictor):
 
     def write(self, rows: Iterator[Row], stream: TextIO, suffix: str) -> None:
         """Write JSON lines; CSV with a line per word into a file of that name; CoNLL otherwise."""
-        if suffix == JSON_LINES:
+        if suffix in JSON:
             super().write(rows, stream, suffix)
         elif suffix == ".csv":
             super().write(_words(rows), stream, suffix)

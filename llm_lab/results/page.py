@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from llm_lab.tracking import formats, headline
 
 COLUMNS = ("experiment", "data", "model", "metric", "figure", "seeds", "baselines", "published", "expected",
            "minutes", "date")  # fmt: skip
+NOT_ABOUT = ("results.md", "log.md")  # pages that name every experiment
 INTRO = """\
 # Results
 
@@ -20,6 +22,11 @@ Made by `python -m llm_lab results` from `results.json`, which holds a figure fo
 A figure over several seeds is their mean with its 95 % t-interval, one of a single seed has the 95 % bootstrap interval
 over the test rows in brackets, where there is one. Minutes are those of one run. An experiment whose config has changed
 since it was measured has no figure until it is measured again.
+"""
+
+SWEEPS = """\
+Sweeps have no row here but a table of their own, `sweep.html` and `sweep.csv` in the directory of the sweep. These
+commands make it, and issued again run only what is missing:
 """
 
 
@@ -34,8 +41,8 @@ def page(found: Sequence[Experiment], figures: Mapping[str, Figure], *, folder: 
     if where:
         parts.append("Measured with " + " and with ".join(map(formats.markdown, where)) + ".")
     if sweeps := [one for one in found if not one.hashes]:
-        names = ", ".join(_link(one, folder) for one in sweeps)
-        parts.append(f"Sweeps have tables of their own and no row here: {names}.")
+        lines = [f"- {_link(one, folder)}{_told_in(one, folder)}: {_command(one)}" for one in sweeps]
+        parts.append("\n".join([SWEEPS, *lines]))
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -68,6 +75,18 @@ def _link(one: Experiment, folder: Path) -> str:
     file = one.entry.layer.folder / "experiment" / f"{one.name}.yaml"
     path = Path(os.path.relpath(file, folder)).as_posix()
     return f"[{formats.markdown(one.name)}]({path})"
+
+
+def _told_in(one: Experiment, folder: Path) -> str:
+    """Link to the page beside this one that tells of a sweep, where there is one."""
+    word = re.compile(rf"(?<!\w){re.escape(one.name)}(?!\w)")
+    pages = [path for path in sorted(folder.glob("*.md")) if path.name not in NOT_ABOUT]
+    told = next((path.name for path in pages if word.search(path.read_text(encoding="utf-8"))), None)
+    return f" ([{told}]({told}))" if told else ""
+
+
+def _command(one: Experiment) -> str:
+    return f"`python -m llm_lab +experiment={one.name} --multirun`"
 
 
 def value_of(measured: Sequence[Figure]) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from llm_lab.data.tags import parts
 from llm_lab.tasks.language_metrics import Share
 
 Found = AbstractSet[Any]
@@ -56,6 +59,52 @@ class EntityF1(EntityMetric):
     def compute(self) -> Tensor:
         """The mean; 0 where nothing is right."""
         return 2 * self.right / (self.told + self.true).clamp(min=1)
+
+
+class EntityTypes(Metric):
+    """Scores of each type by itself and their mean, as seqeval's report has them.
+
+    Args:
+        tags: what the model may tell; their types are counted.
+    """
+
+    full_state_update = False
+    right: Tensor
+    told: Tensor
+    true: Tensor
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        super().__init__()
+        self.kinds = tuple(dict.fromkeys(kind for _, kind in map(parts, tags) if kind))
+        for name in ("right", "told", "true"):
+            zeros = torch.zeros(len(self.kinds), dtype=torch.int64)
+            self.add_state(name, default=zeros, dist_reduce_fx="sum")
+
+    def update(self, told: Found, true: Found) -> None:
+        """Add the entities that were told of some sentences, and those that are there."""
+        self.right += self._counted(told & true)
+        self.told += self._counted(told)
+        self.true += self._counted(true)
+
+    def _counted(self, found: Found) -> Tensor:
+        counts = Counter(kind for _, (kind, *_) in found)
+        return torch.tensor([counts[kind] for kind in self.kinds], device=self.right.device)
+
+    def compute(self) -> dict[str, Tensor]:
+        """``precision/TYPE``, ``recall/TYPE``, ``f1/TYPE``, ``support/TYPE`` (entities there) and ``macro_f1``.
+
+        A type that neither stands anywhere nor is told has no figures, and does not count for the mean.
+        """
+        columns = {
+            "precision": self.right / self.told.clamp(min=1),
+            "recall": self.right / self.true.clamp(min=1),
+            "f1": 2 * self.right / (self.told + self.true).clamp(min=1),
+            "support": self.true.float(),
+        }
+        seen = (self.told + self.true > 0).tolist()
+        kinds = [(number, kind) for number, kind in enumerate(self.kinds) if seen[number]]
+        found = {f"{name}/{kind}": column[n] for n, kind in kinds for name, column in columns.items()}
+        return {**found, "macro_f1": columns["f1"].sum() / max(1, len(kinds))}
 
 
 class WordAccuracy(Share):

@@ -53,7 +53,11 @@ def _grouped(
     heads = relations >= len(numbers)
     groups = numbers[relations % len(numbers)]
     worth, top = 1 / ranks.realistic, (ranks.realistic <= 10).double()  # noqa: PLR2004 - hits@10
-    cells = {"MRR": (worth, slice(None)), "MRR of tails": (worth, ~heads), "MRR of heads": (worth, heads)}
+    cells: dict[str, tuple[Tensor, Any]] = {
+        "MRR": (worth, slice(None)),
+        "MRR of tails": (worth, ~heads),
+        "MRR of heads": (worth, heads),
+    }
     cells["hits@10"] = (top, slice(None))
     means = {
         name: _means(values[where], groups[where], len(names)) for name, (values, where) in cells.items()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 from torchmetrics import MeanMetric
 
-from llm_lab.data.question_answering import from_codes
+from llm_lab.data.passages import SHARED
 from llm_lab.data.spec import DataSpec
+from llm_lab.data.window_table import from_codes
+from llm_lab.errors import ConfigError
 from llm_lab.models.heads import Head
 from llm_lab.tasks.segments import without_foreign_types
 from llm_lab.tasks.squad_metrics import answer_metrics
@@ -58,6 +60,20 @@ class QuestionAnswering(Task):
         self.max_answer, self.null_threshold = max_answer, null_threshold
         self.mean_loss = MeanMetric()
         self.metrics = answer_metrics(metrics)
+
+    def configure_model(self) -> None:
+        """As `Task.configure_model`.
+
+        Raises:
+            ConfigError: the data marks shared words, and the model has no token type for them.
+        """
+        super().configure_model()
+        types = int(getattr(cast("Any", self.model).config, "type_vocab_size", 0) or 0)
+        if self.spec.summary.get("shared_type") and types <= SHARED:
+            raise ConfigError(
+                f"data.shared_type: the model tells {types or 'no'} token types apart, {SHARED + 1} are wanted; a BERT "
+                f"from random weights has them by model.sizes.type_vocab_size={SHARED + 1}"
+            )
 
     def inputs(self, batch: Batch) -> dict[str, Any]:
         """Tokens, and types where the model knows them."""
@@ -113,8 +129,12 @@ class QuestionAnswering(Task):
 
     def exported(self, module: nn.Module) -> nn.Module:
         """The model, with what `predict` needs in its configuration."""
-        stride = self.spec.summary.get("stride", 0)
-        reading = {"stride": stride, "max_answer": self.max_answer, "null_threshold": self.null_threshold}
+        reading = {
+            "stride": self.spec.summary.get("stride", 0),
+            "shared_type": self.spec.summary.get("shared_type", False),
+            "max_answer": self.max_answer,
+            "null_threshold": self.null_threshold,
+        }
         setattr(module.config, SETTINGS, reading)
         return super().exported(module)
 

@@ -16,6 +16,7 @@ from llm_lab.errors import ConfigError
 from llm_lab.models.folder import model_folder
 from llm_lab.models.heads import Head
 from llm_lab.tasks.crf import NAME, LinearChain, sentences
+from llm_lab.tasks.entity_f1 import EntityTypes
 from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.task import Batch, Task
 
@@ -24,7 +25,7 @@ class TokenClassification(Task):
     """Cross-entropy over words, or the likelihood of a sentence's tags under a linear-chain CRF.
 
     A batch has ``labels`` [W, T] at the first pieces of words and ``words`` [B] per sentence; see
-    `llm_lab.data.tagged.tag_batch`.
+    `llm_lab.data.tagged.tag_batch`. Of the test split each type of entity is scored by itself too.
 
     Args:
         spec: see `Task`; its labels are tags.
@@ -64,6 +65,7 @@ class TokenClassification(Task):
         self.crf = crf
         self.mean_loss = MeanMetric()
         self.metrics = collection(metrics)
+        self.types = EntityTypes(spec.labels)
 
     @property
     def chain(self) -> LinearChain:
@@ -98,15 +100,22 @@ class TokenClassification(Task):
 
     def validation_step(self, batch: Batch) -> None:
         """Score a batch."""
-        outputs, tags = self(batch), batch["labels"][told(batch)]
-        if not len(tags):
-            return
-        self.mean_loss.update(self.losses(outputs, batch).mean(), weight=len(tags))
-        self.metrics.update(**measured(self.decode(outputs, batch), tags, batch["words"], self.spec))
+        self._score(batch)
 
     def test_step(self, batch: Batch) -> None:
-        """Score a batch."""
-        self.validation_step(batch)
+        """Score a batch, each type of entity by itself too."""
+        if found := self._score(batch):
+            self.types.update(told=found["told"], true=found["true"])
+
+    def _score(self, batch: Batch) -> dict[str, Any]:
+        """What was measured of a batch; nothing of one without words."""
+        outputs, tags = self(batch), batch["labels"][told(batch)]
+        if not len(tags):
+            return {}
+        self.mean_loss.update(self.losses(outputs, batch).mean(), weight=len(tags))
+        found = measured(self.decode(outputs, batch), tags, batch["words"], self.spec)
+        self.metrics.update(**found)
+        return found
 
     def predict_step(self, batch: Batch) -> dict[str, Tensor]:
         """Row numbers [B], words [B] and their tags [N]."""
@@ -118,11 +127,12 @@ class TokenClassification(Task):
         self._log("val")
 
     def on_test_epoch_end(self) -> None:
-        """The same under ``test/``."""
-        self._log("test")
+        """The same under ``test/``, and the scores of each type: ``test/f1/PER``."""
+        self._log("test", **self.types.compute())
+        self.types.reset()
 
-    def _log(self, split: str) -> None:
-        values = {"loss": self.mean_loss.compute(), **self.metrics.compute()}
+    def _log(self, split: str, **more: Tensor) -> None:
+        values = {"loss": self.mean_loss.compute(), **self.metrics.compute(), **more}
         self.mean_loss.reset()
         self.metrics.reset()
         self.log_dict({f"{split}/{name}": value for name, value in values.items()}, prog_bar=split == "val")

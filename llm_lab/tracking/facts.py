@@ -11,6 +11,7 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.tracking import formats
 
 SPLITS = ("train", "val", "test")
+NAMES = {"truncated_at": "max_length"}  # as users type it: longer texts are cut there, or into windows
 Fact = tuple[str, str]
 GRAPH = """from pathlib import Path
 from safetensors.torch import load_file
@@ -27,7 +28,8 @@ def sizes(spec: DataSpec) -> list[Fact]:
 
 def data_facts(summary: Mapping[str, Any]) -> list[Fact]:
     """Return the plain facts about the data as lines: nested counts on one line each."""
-    return [(str(name).replace("_", " "), _plain_fact(value)) for name, value in summary.items()]
+    named = ((NAMES.get(name, str(name).replace("_", " ")), value) for name, value in summary.items())
+    return [(name, _plain_fact(value)) for name, value in named]
 
 
 def _plain_fact(value: Any) -> str:

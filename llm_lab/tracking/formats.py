@@ -10,6 +10,7 @@ from typing import Any
 NAMES = {
     "accuracy": "Accuracy",
     "f1": "F1",
+    "macro_f1": "Macro F1",
     "matthews": "Matthews",
     "ece": "Calibration error",
     "exact": "Exact match",

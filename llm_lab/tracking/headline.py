@@ -30,7 +30,7 @@ def headline(metrics: Mapping[str, Any], baselines: Mapping[str, float]) -> list
     """Return the test metrics (else those of validation) with the baselines' figures beside each."""
     split = "test" if any(key.startswith("test/") for key in metrics) else "val"
     names = [key.partition("/")[2] for key in metrics if key.startswith(f"{split}/")]
-    names = [name for name in names if not name.endswith(NOT_SHOWN)]
+    names = [name for name in names if not name.endswith(NOT_SHOWN) and "/" not in name]  # a part has a table
     names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
     if any(name in FIRST for name in names) and "perplexity" not in names:  # then nobody asks for the loss
         names = [name for name in names if name != "loss"]

@@ -84,6 +84,7 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "curves": panels.curves(material.history) if svg else [],
         "validations": panels.validations(material.history),
         "classes": panels.classes(material.spec, material.predictions, svg=svg),
+        "types": scores.per_type(material.metrics),
         "calibration": panels.calibration(material.spec, material.predictions, material.metrics, svg=svg),
         "numbers": panels.number_plots(material.spec, material.predictions) if svg else [],
         "tables": {title: rows for title, rows in material.tables.items() if rows},

@@ -87,6 +87,23 @@ def per_class(probabilities: Array, labels: Array, names: Sequence[str], *, sets
     ]
 
 
+def per_type(metrics: Mapping[str, Any]) -> list[ClassScore]:
+    """Return the scores of each type of entity from ``test/f1/TYPE`` and so on, and their means; none without types."""
+    prefix, names = "test/support/", ("precision", "recall", "f1")
+    found = [
+        ClassScore(
+            name=kind, rows=int(support), **{name: float(metrics[f"test/{name}/{kind}"]) for name in names}
+        )
+        for kind, support in (
+            (key.removeprefix(prefix), value) for key, value in metrics.items() if key.startswith(prefix)
+        )
+    ]
+    if not found:
+        return []
+    means = {name: sum(getattr(row, name) for row in found) / len(found) for name in names}
+    return [*found, ClassScore(name="mean (macro)", rows=sum(row.rows for row in found), **means)]
+
+
 def confidence(probabilities: Array, labels: Array, *, sets: bool) -> tuple[Array, Array]:
     """Return how sure each decision was, and whether it was right; a label set is one decision per label."""
     if sets:

@@ -49,5 +49,10 @@ def test_the_tables_take_ratios_within_rounds() -> None:
     curve = "5 2.000, 9 1.880, 12 1.800"
     assert shakespeare.row("ours", one) == ["ours", "1", "9.0", "12.0", "20.0", "1.8000", curve]
     assert shakespeare.reached(one | {"curve": one["curve"][:1]}) == math.inf
+    late = one | {"curve": [(5.0, 2.0), (36.0, 1.9)]}
+    assert shakespeare.compared([one], [one | {"curve": [(18.0, 1.8)]}]) == "0.50"
+    assert shakespeare.compared([one], [late]) == "nanoGPT's not reached within 36 s: at most 0.25"
+    assert shakespeare.compared([late], [one]) == "ours not reached within 36 s: at least 4.00"
+    assert shakespeare.compared([late], [late]).startswith("unknown; ours not reached within 36 s")
     several = [{"accuracy": 0.8, "seconds": 5.0}, {"accuracy": 0.7, "seconds": 7.0}]
     assert pretrained.row("ours", several) == ["ours", "0.7500", "0.800 0.700", "6"]

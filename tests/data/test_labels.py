@@ -65,12 +65,23 @@ def test_a_listed_label_that_no_training_row_has(make: Make) -> None:
 
 
 def test_a_label_that_only_the_test_rows_have(make: Make, tmp_path) -> None:
-    (tmp_path / "test.csv").write_text(table([("one more", "c"), ("and more", "a")]))
+    (tmp_path / "test.csv").write_text(table([("and more", "a"), ("one more", "c")]))
     make(labelled(["a", "b", "a"]), "train.csv")
     source = {split: f"file://{tmp_path}/{split}.csv" for split in ("train", "test")}
-    spec = make(source=source).prepare()
+    with pytest.raises(
+        DataError, match=r"no training row has the label `c` \(test.csv:3\); data.labels lists"
+    ):
+        make(source=source).prepare()
+    spec = make(source=source, labels=["a", "b", "c"]).prepare()
     assert spec.labels == ("a", "b", "c")
     assert spec.summary["warnings"] == ["no training row has the label `c`"]
+
+
+def test_a_limit_takes_no_label_away(make: Make, tmp_path) -> None:
+    (tmp_path / "test.csv").write_text(table([("and more", "a"), ("one more", "c")]))
+    make(labelled(["a", "b", "a", "c"]), "train.csv")
+    source = {split: f"file://{tmp_path}/{split}.csv" for split in ("train", "test")}
+    assert make(source=source, limit=2).prepare().labels == ("a", "b", "c")
 
 
 def test_one_label_is_nothing_to_learn(make: Make) -> None:

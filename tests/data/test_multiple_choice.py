@@ -46,6 +46,10 @@ def test_train_and_predict(toy: Path, lab: Callable[..., Result]) -> None:
     assert 0 <= metrics["test/accuracy"] <= 1
     assert metrics["baseline/overlap/accuracy"] == 1
 
+    assert lab("evaluate", "run").code == 0
+    (kept,) = (toy / "run" / "evaluations").glob("*.json")
+    assert json.loads(kept.read_text())["metrics"]["test/accuracy"] == pytest.approx(metrics["test/accuracy"])
+
     asked = [{"text": "the ball is red", "choices": ["blue", "red"]}, {"text": "no choices", "choices": []}]
     write(toy / "new.jsonl", asked)
     result = lab("predict", "run", "--input", "new.jsonl", "--output", "out.jsonl")

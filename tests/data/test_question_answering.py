@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import re
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from llm_lab.data.passages import passages
-from llm_lab.data.question_answering import QuestionAnsweringData, from_codes, to_codes
+from llm_lab.data.question_answering import QuestionAnsweringData
 from llm_lab.data.squad import Question, locate
+from llm_lab.data.window_table import from_codes, to_codes
 from llm_lab.errors import DataError
 from tests.conftest import Result
 from tests.data.conftest import TOKENIZER
@@ -84,8 +86,22 @@ def test_answers_are_found_nearby_or_rejected_with_their_id(tmp_path: Path) -> N
     assert (entry["file"], entry["reason"]) == ("toy.json", "answer not in its context")
     assert second["id"] in entry["detail"]
 
-    with pytest.raises(DataError, match=r"answer not in its context \(first toy.json:2 .*0-"):
+    with pytest.raises(DataError, match=r"answer not in its context \(first toy.json:1 .*0-"):
         data_of(tmp_path / "toy.json", document, split={}, max_rejected=0.01).prepare()
+
+
+def test_a_question_is_found_on_its_line(tmp_path: Path) -> None:
+    text = json.dumps(squad(3), indent=1)
+    wrong = next(one for one in text.splitlines() if '"text"' in one)
+    (tmp_path / "toy.json").write_text(text.replace(wrong, '"text": "Atlantis",', 1))
+    asked = [n for n, line in enumerate(text.splitlines(), start=1) if '"question"' in line]
+    data = QuestionAnsweringData(
+        source=f"file://{tmp_path}/toy.json", tokenizer=TOKENIZER, licence="test", max_rejected=0.5, split={}
+    )
+    data.prepare()
+    assert data.rejected
+    (entry,) = map(json.loads, data.rejected.read_text().splitlines())
+    assert entry["line"] == asked[0]
 
 
 def test_broken_files_are_named(tmp_path: Path) -> None:
@@ -179,6 +195,17 @@ def test_two_steps_predictions_and_plain_transformers(toy: Path, lab: Callable[.
     assert result.code == 0, result.err
     metrics = json.loads((toy / "run" / "metrics.json").read_text())
     assert {"test/f1", "test/exact_match", "val/f1", "baseline/overlap/f1"} <= metrics.keys()
+    report = (toy / "run" / "report.md").read_text()
+    assert "| max\\_length | 48 |" in report
+    assert "| stride | 8 |" in report
+    facts = json.loads((toy / "run" / "model" / "llm_lab.json").read_text())
+    assert (facts["max_length"], facts["stride"]) == (48, 8)  # what `predict` cuts by
+    assert lab("evaluate", "run").code == 0
+    (kept,) = (toy / "run" / "evaluations").glob("*.json")
+    again = json.loads(kept.read_text())["metrics"]
+    assert {name: again[name] for name in ("test/f1", "test/exact_match", "test/loss")} == pytest.approx(
+        {name: metrics[name] for name in ("test/f1", "test/exact_match", "test/loss")}, abs=1e-5
+    )
     result = lab("predict", "run", "--input", "toy.json", "--output", "answers.json")
     assert result.code == 0, result.err
     answers = json.loads((toy / "answers.json").read_text())
@@ -188,6 +215,10 @@ def test_two_steps_predictions_and_plain_transformers(toy: Path, lab: Callable[.
         for one in p["qas"]
     }
     assert answers.keys() == asked.keys()
+    result = lab("predict", "run", "--input", "toy.json", "--output", "answers.csv")
+    assert result.code == 0, result.err
+    rows = list(csv.DictReader((toy / "answers.csv").open(newline="")))
+    assert {row["id"]: row["answer"] for row in rows} == answers
 
     tokenizer = AutoTokenizer.from_pretrained(toy / "run" / "model")
     model = AutoModelForQuestionAnswering.from_pretrained(toy / "run" / "model").eval()
@@ -225,3 +256,28 @@ def test_over_fits_32_questions_with_some_that_have_no_answer(toy: Path, lab: Ca
     asked = [one for paragraph in document["data"][0]["paragraphs"] for one in paragraph["qas"]]
     right = [answers[one["id"]] == (one["answers"] or [{"text": ""}])[0]["text"] for one in asked]
     assert sum(right) > 0.9 * len(right)
+
+
+def test_the_summary_tells_how_contexts_were_cut(tmp_path: Path) -> None:
+    few = data_of(tmp_path / "few.json", squad(20), split={"val": 0.5}, max_length=96, stride=16).prepare()
+    many = data_of(tmp_path / "few.json", squad(20), split={"val": 0.5}, max_length=48, stride=4).prepare()
+    assert (few.summary["truncated_at"], few.summary["stride"]) == (96, 16)
+    assert (many.summary["truncated_at"], many.summary["stride"]) == (48, 4)
+    assert many.summary["windows"].keys() == many.sizes.keys()
+    assert many.summary["windows"]["train"] > few.summary["windows"]["train"] >= few.sizes["train"]
+    assert many.max_length <= 48
+
+
+def test_questions_that_leave_no_room_count_as_rejected(tmp_path: Path) -> None:
+    document = squad(10)
+    asked = [one for paragraph in document["data"][0]["paragraphs"] for one in paragraph["qas"]]
+    for number, one in enumerate(asked[:4]):
+        one["question"] = " ".join(["Where"] * (100 + number))
+    asked[4]["answers"][0]["text"] = "Atlantis"
+    data = data_of(tmp_path / "toy.json", document, split={}, max_rejected=0.5)
+    assert data.prepare().summary["rejected"]["total"] == 5
+    assert data.rejected
+    entries = [json.loads(line) for line in data.rejected.read_text().splitlines()]
+    assert {entry["file"] for entry in entries} == {"toy.json"}
+    with pytest.raises(DataError, match=r"4 question too long for data.max_length \(first toy.json:1"):
+        data_of(tmp_path / "toy.json", document, split={}, max_rejected=0.2).prepare()

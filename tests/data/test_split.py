@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from llm_lab.config import build
+from llm_lab.data.module import DataModule
 from llm_lab.data.staging import folded
 from llm_lab.errors import ConfigError, DataError
-from tests.data.conftest import Make, sentence, table
+from tests.data.conftest import TOKENIZER, Make, sentence, table
 
 ROWS = [(sentence(number), "ab"[number % 2]) for number in range(1000)]
 
@@ -115,3 +118,35 @@ def test_shares_that_make_no_sense(make: Make, split: dict[str, float], message:
 def _saved_tokenizer(make: Make, tmp_path: Path) -> dict[str, str]:
     folder = make(table(ROWS[:50]), "other.csv").prepare().tokenizer
     return {"_target_": "llm_lab.data.tokenizers.Pretrained", "source": f"file://{folder}"}
+
+
+@pytest.mark.parametrize("family", ["squad", "choices", "pairs"])
+def test_a_split_to_which_no_row_fell_is_warned_of(
+    family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = {
+        "squad": {"question": "Who?", "context": "It is Anna.", "answers": "Anna"},
+        "choices": {"text": "It is", "choices": ["Anna", "Bert"], "label": 0},
+        "pairs": {"anchor": "It is", "positive": "Anna"},
+    }
+    targets = {
+        "squad": "question_answering.QuestionAnsweringData",
+        "choices": "multiple_choice.MultipleChoiceData",
+        "pairs": "pairs.PairData",
+    }
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(rows[family]) + "\n")
+    node = {
+        "_target_": f"llm_lab.data.{targets[family]}",
+        "source": f"file://{file}",
+        "tokenizer": TOKENIZER,
+        "licence": "test",
+    }
+    small = {"val": 1e-9, "test": 1e-9}  # nothing falls to these
+    data = build(node | {"split": small}, expected=DataModule, key="data")
+    assert data.prepare().sizes == {"train": 1}
+    found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert found == [f"data.split.{split}: no row fell to it; there are 1" for split in small]
+    caplog.clear()
+    build(node | {"split": {}}, expected=DataModule, key="data").prepare()
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]

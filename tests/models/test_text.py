@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 from transformers import (
+    AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoTokenizer,
     BertConfig,
@@ -50,8 +51,10 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
-PLAIN = [
-    name for name in options("model") if "_target_" in option("model", name) and not name.startswith("t5")
+PLAIN = [  # T5 has no such head, a graph no texts
+    name
+    for name in options("model")
+    if "llm_lab.models.text" in option("model", name).get("_target_", "") and not name.startswith("t5")
 ]
 HEADS = {"t5": Head.SEQ2SEQ_LM, "electra": Head.PRETRAINING, "gpt2": Head.CAUSAL_LM, "llama": Head.CAUSAL_LM}
 
@@ -284,3 +287,28 @@ def test_the_tokenizer_of_another_model_is_refused(folder, tmp_path):
         make(tiny_model(init_from=str(whole)), word)
     assert make(from_folder(whole)).config.vocab_size == 20
     assert make(tiny_model(), special).config.pad_token_id == 3
+
+
+@pytest.mark.parametrize(
+    ("architecture", "most"), [("roberta", 31), ("modernbert", 32), ("bert", 32)]
+)  # RoBERTa numbers its places from behind the padding's
+def test_no_row_is_longer_than_the_places_of_a_model(architecture, most):
+    node = tiny_model() | {"architecture": architecture}
+    make(node, tiny_spec(max_length=most))
+    with pytest.raises(ConfigError, match=f"data.max_length: {most + 1} tokens, .* takes at most {most}"):
+        make(node, tiny_spec(max_length=most + 1))
+
+
+def test_an_encoder_that_foresees_sees_nothing_later(tmp_path):
+    node = tiny_model(dropout=0.0)
+    build(node, expected=PreTrainedModel, key="model", spec=tiny_spec(), head=Head.CAUSAL_LM).save_pretrained(
+        tmp_path
+    )
+    model = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    tokens = torch.randint(5, 20, (1, 8))
+    with torch.no_grad():
+        before = model(input_ids=tokens).logits
+        tokens[0, 6] = 5 + (tokens[0, 6] - 4) % 15
+        after = model(input_ids=tokens).logits
+    assert torch.equal(before[:, :6], after[:, :6])
+    assert not torch.equal(before[:, 6:], after[:, 6:])

@@ -6,11 +6,12 @@ import copy
 
 import pytest
 import torch
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 from transformers import PreTrainedModel
 
 from llm_lab.config import build
 from llm_lab.errors import ConfigError
+from llm_lab.optim.orthogonal import Muon
 from tests.models.tiny import option, options, tiny_batch, tiny_model, tiny_spec
 
 

@@ -80,6 +80,12 @@ def test_the_shipped_experiments_stand_in_the_table(desk: Path, lab: Callable[..
     for name in ("sentiment", "sst2", "sentiment\\_sweep"):
         assert f"[{name}]" in text
     assert "toy" not in text
+    assert "/sentiment_sweep.yaml): `python -m llm_lab +experiment=sentiment_sweep --multirun`" in text
+    (desk / "page/sweeps.md").write_text("The space is that of `sentiment_sweep`.")
+    assert lab("results", "--dry", "--output", "page").code == 0
+    text = (desk / "page/results.md").read_text()
+    assert "/sentiment_sweep.yaml) ([sweeps.md](sweeps.md)): `python" in text
+    assert "/sentiment_peft_sweep.yaml): `python" in text
     assert (desk / "page" / os.path.normpath(text.split("[sst2](")[1].split(")")[0])).exists()
 
 

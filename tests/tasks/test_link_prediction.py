@@ -126,7 +126,7 @@ def test_broken_lines_are_refused_with_their_number(desk: Path, lab: Lab) -> Non
 def test_unseen_entities_are_counted(desk: Path, lab: Lab) -> None:
     with Path("test.tsv").open("a") as stream:
         stream.write("stranger\tlives_in\ttown 0\n")
-    train(lab, "+debug=smoke")
+    train(lab, "trainer.max_steps=2")
     assert "| unseen in training test | entities 1, triples 1 |" in Path("run/report.md").read_text()
 
 

@@ -18,7 +18,7 @@ from torchmetrics import MetricCollection
 
 from llm_lab.data.tags import fault, spans, tag_names
 from llm_lab.tasks.crf import LinearChain
-from llm_lab.tasks.entity_f1 import EntityF1, EntityPrecision, EntityRecall
+from llm_lab.tasks.entity_f1 import EntityF1, EntityPrecision, EntityRecall, EntityTypes
 from tests.conftest import Result
 
 TAGS = tag_names(["LOC", "PER"], "BIO")
@@ -50,6 +50,24 @@ def test_scores_are_those_of_seqeval_and_add_up_over_batches(sentences):
         warnings.simplefilter("ignore")
         expected = {name: getattr(seqeval, f"{name}_score")(true, told) for name in found}
     assert found == pytest.approx(expected, abs=1e-6)
+
+
+@given(pairs)
+def test_scores_of_each_type_are_those_of_the_report_of_seqeval(sentences):
+    types = EntityTypes(TAGS)
+    for told, true in sentences:  # a batch each
+        types.update(told=set(spans(told, [len(told)])), true=set(spans(true, [len(true)])))
+    found = {name: float(value) for name, value in types.compute().items()}
+    told, true = (list(column) for column in zip(*sentences, strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = seqeval.classification_report(true, told, output_dict=True) if "f1/" in str(found) else {}
+    ours = {"f1": "f1-score"}
+    assert {name.partition("/")[2] for name in found} - {""} == {k for k in theirs if " " not in k}
+    for name, value in found.items():
+        score, _, kind = name.partition("/")
+        row = theirs[kind] if kind else theirs.get("macro avg", {"f1-score": 0.0})
+        assert value == pytest.approx(row[ours.get(score, "f1-score" if not kind else score)], abs=1e-6)
 
 
 def brute(chain: LinearChain, emissions: torch.Tensor) -> dict[tuple[int, ...], float]:
@@ -118,6 +136,14 @@ def test_32_sentences_are_learned_by_heart_and_told_again(
     metrics = read(toy / "run")
     assert metrics["test/f1"] > 0.97
     assert metrics["baseline/gazetteer/f1"] > metrics["baseline/majority/f1"] == 0
+    said = {key: value for key, value in metrics.items() if key.endswith(("/PER", "/LOC"))}
+    assert said.pop("test/support/PER") == said.pop("test/support/LOC") == 32
+    assert sorted(said) == [
+        f"test/{name}/{kind}" for name in ("f1", "precision", "recall") for kind in ("LOC", "PER")
+    ]
+    assert metrics["test/macro_f1"] == pytest.approx((said["test/f1/PER"] + said["test/f1/LOC"]) / 2)
+    row = f"| PER | {said['test/precision/PER']:.3f} | {said['test/recall/PER']:.3f} | {said['test/f1/PER']:.3f} | 32 |"
+    assert row in (toy / "run" / "report.md").read_text()
     again = lab("evaluate", "run")
     assert again.code == 0, again.err
     (kept,) = (toy / "run" / "evaluations").glob("*.json")

@@ -198,6 +198,27 @@ def test_every_problem_has_its_plots(
     assert "nan" not in (tmp_path / "report.md").read_text().lower().split()
 
 
+def test_types_of_entities_stand_in_a_table_of_their_own(tmp_path: Path, result: Result) -> None:
+    bare = {name: value for name, value in result().items() if name in {"config", "spec"}}
+    bare["spec"] = replace(bare["spec"], problem="tokens", labels=("O", "B-a|b", "B-PER"))
+    scored = {
+        f"test/{name}/{kind}": value
+        for kind, values in {"a|b": (0.25, 0.5, 0.333, 4.0), "PER": (1.0, 0.5, 0.667, 2.0)}.items()
+        for name, value in zip(("precision", "recall", "f1", "support"), values, strict=True)
+    }
+    write_report(tmp_path, **bare, metrics={"test/f1": 0.4321, "test/macro_f1": 0.5, **scored})
+    seen = page(tmp_path)
+    assert (
+        "Entities type precision recall F1 support a|b 0.250 0.500 0.333 4 PER 1.000 0.500 0.667 2"
+        in seen.text
+    )
+    assert "mean (macro) 0.625 0.500 0.500 6" in seen.text
+    assert seen.text.count("0.667") == 2  # in its table and among all metrics, not among the first figures
+    markdown = (tmp_path / "report.md").read_text()
+    assert "| a\\|b | 0.250 | 0.500 | 0.333 | 4 |\n| PER | 1.000 |" in markdown
+    assert "## Entities\n\n| type |" in markdown
+
+
 def test_run_without_a_test_split_still_reports(tmp_path: Path, result: Result) -> None:
     bare = {name: value for name, value in result().items() if name in {"config", "spec"}}
     write_report(tmp_path, **bare, metrics={"val/accuracy": 0.75})

@@ -80,7 +80,8 @@ class CompGCN(DistMult):
         edges: Tensor = self.get_buffer("edges")
         if self.training and self.edge_dropout:
             edges = edges[:, torch.rand(edges.shape[1], device=edges.device) >= self.edge_dropout]
-        entity, relation = self.entity, self.relation
+        entity: Tensor = self.entity
+        relation: Tensor = self.relation
         for step in self.steps:
             entity, relation = step(entity, relation, edges)
             entity = F.dropout(entity, self.rate, self.training)

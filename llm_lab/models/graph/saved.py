@@ -51,7 +51,10 @@ def write_scorer(
     model.write(temporary)
     _write_labels(temporary / NAMES, triples.entities, triples)
     _write_labels(temporary / "relations.tsv", triples.relations, triples)
-    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else dict(node)
+    plain = {
+        key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        for key, value in node.items()
+    }
     sizes = {"entities": model.entities, "relations": model.relations}
     config = {"architectures": [type(model).__name__], "model_type": "graph", **sizes, "model": plain}
     _write_json(temporary / CONFIG, config)

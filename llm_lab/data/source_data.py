@@ -1,0 +1,119 @@
+"""What data modules over sources of rows have in common: what is read, what is kept, the tokenizer, the description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llm_lab.config import build
+from llm_lab.data.module import TOKENIZER, DataModule
+from llm_lab.data.rejects import RejectLog
+from llm_lab.data.source import Source
+from llm_lab.data.spec import DataSpec, Problem
+from llm_lab.data.tokenizer_report import tokenizer_report
+from llm_lab.data.tokenizers import TokenizerSource
+from llm_lab.errors import ConfigError, DataError
+
+
+class SourceData(DataModule):
+    """Base of data modules whose rows come from sources and end in the tokens of one tokenizer.
+
+    Args:
+        sources: what is read.
+        tokenizer: node of a `TokenizerSource`.
+        licence: of the data.
+        shares: of the splits that are made of rows without one.
+        limit: most rows per split.
+        max_rejected: share of unusable rows above which the run stops.
+        max_length: most tokens of what the model gets at once.
+        batch_size: see `DataModule`.
+        seed: see `DataModule`.
+
+    Raises:
+        ConfigError: a limit below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: Sequence[Source],
+        tokenizer: Mapping[str, Any],
+        licence: str,
+        shares: Mapping[str, float],
+        limit: int | None,
+        max_rejected: float,
+        max_length: int,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__(batch_size=batch_size, seed=seed)
+        if limit is not None and limit < 1:
+            raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
+        self.sources, self.licence, self.shares = sources, licence, shares
+        self.limit, self.max_rejected, self.max_length = limit, max_rejected, max_length
+        self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
+
+    @property
+    def uris(self) -> list[str]:
+        """Of the sources."""
+        return [source.uri for source in self.sources]
+
+    def check_rejects(self, rejects: RejectLog, *, rows: int, folder: Path, fingerprint: str) -> None:
+        """Stop where too many of so many rows were rejected; their list then lies beside ``folder``."""
+        keep = folder.parent / f"{fingerprint}.rejected.jsonl"
+        rejects.check(rows=rows, most=self.max_rejected, keep=keep)
+
+    def save_tokenizer(self, folder: Path, texts: Callable[[], Iterator[str]]) -> Any:
+        """Write the tokenizer beside the rows, trained on ``texts`` where it is to be, and load it.
+
+        Raises:
+            DataError: it is to be trained, and there are no texts.
+        """
+        from transformers import AutoTokenizer
+
+        self.tokenizer.save(folder / TOKENIZER, lambda: self._some(texts()))
+        return AutoTokenizer.from_pretrained(folder / TOKENIZER, trust_remote_code=False)
+
+    def _some(self, texts: Iterator[str]) -> Iterator[str]:
+        first = next(texts, None)
+        if first is None:
+            raise DataError(
+                f"a tokenizer is to be trained, and there are no training rows in {', '.join(self.uris)}"
+            )
+        yield first
+        yield from texts
+
+    def described(
+        self,
+        *,
+        problem: Problem,
+        sizes: Mapping[str, int],
+        longest: int,
+        fingerprint: str,
+        columns: Mapping[str, Any],
+        tokenizer: Any,
+        sample: Iterable[str],
+        facts: Mapping[str, Any],
+        labels: tuple[str, ...] = (),
+        class_counts: tuple[int, ...] = (),
+    ) -> DataSpec:
+        """The description of the prepared data; ``sample`` are texts that the tokenizer is judged by."""
+        return DataSpec(
+            problem=problem,
+            labels=labels,
+            sizes=sizes,
+            class_counts=class_counts,
+            tokenizer=Path(TOKENIZER),
+            max_length=longest,
+            fingerprint=fingerprint,
+            summary={
+                "licence": self.licence,
+                "columns": columns,
+                "truncated_at": self.max_length,
+                "sources": self.uris,
+                **facts,
+                "tokenizer": tokenizer_report(tokenizer, sample),
+                "pad_id": tokenizer.pad_token_id or 0,
+            },
+        )

@@ -1,0 +1,1 @@
+"""Reasoning over facts with rules, forwards and backwards; every answer can be proved."""
