@@ -17,6 +17,7 @@ from llm_lab.data.progress import progress
 from llm_lab.data.readers import as_uri, read
 from llm_lab.data.record import Rejected
 from llm_lab.data.rejects import RejectLog
+from llm_lab.data.shares import split_of
 from llm_lab.data.source import SPLITS, Source
 from llm_lab.errors import DataError
 from llm_lab.knowledge.triples import Ids, Triples
@@ -116,12 +117,7 @@ class TripleReader:
                 rejects.add(Rejected(record.file, record.line, "empty field", f"{head}|{relation}|{tail}"))
 
     def _share(self, triple: Named) -> str:
-        place = text_id("\t".join(triple)) / (1 << 63)
-        for split, share in self.shares.items():
-            if place < share:
-                return split
-            place -= share
-        return "train"
+        return split_of(text_id("\t".join(triple)), self.shares, order=tuple(self.shares))
 
 
 def _table(source: Source) -> str:

@@ -35,43 +35,92 @@ def inference(count: int) -> list[tuple[str, str, object]]:
     return rows
 
 
-def test_pairs_train_and_are_told_apart(toy: Path, lab: Callable[..., Result]) -> None:
-    write(toy / "pairs.csv", inference(120))
-    result = lab("+experiment=toy", *NLI, "trainer.max_epochs=1", "hydra.run.dir=run")
+def paraphrases(count: int) -> list[tuple[str, str, object]]:
+    """Whether two sentences say the same in another order."""
+    return [(f"{a}, they say", f"they say {b}", label) for a, b, label in inference(count)]
+
+
+def neutral(count: int) -> list[tuple[str, str, object]]:
+    """Entailment, contradiction, and sentences that have nothing to do with each other."""
+    names = {"yes": "entailment", "no": "contradiction"}
+    rows: list[tuple[str, str, object]] = [(a, b, names[str(label)]) for a, b, label in inference(count)]
+    return [
+        (a, "it rains", "neutral") if n % 3 == 2 else (a, b, label) for n, (a, b, label) in enumerate(rows)
+    ]
+
+
+def similar(count: int) -> list[tuple[str, str, object]]:
+    """How alike two sentences are, from 1 to 5."""
+    return [(a, b, 5.0 if label == "yes" else 1.0) for a, b, label in inference(count)]
+
+
+FAMILIES = {"inference": neutral, "paraphrase": paraphrases, "similarity": similar}
+NUMBERS = ("task=text_regression", "data.problem=regression")
+
+
+def words_of(family: str) -> tuple[str, ...]:
+    return ("+experiment=toy", *NLI, *(NUMBERS if family == "similarity" else ()), "hydra.run.dir=run")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_two_steps_then_evaluate_predict_and_plain_transformers(
+    family: str, toy: Path, lab: Callable[..., Result]
+) -> None:
+    write(toy / "pairs.csv", FAMILIES[family](90))
+    result = lab(*words_of(family), "trainer.max_steps=2")
     assert result.code == 0, result.err
     metrics = json.loads((toy / "run" / "metrics.json").read_text())
-    assert {"test/accuracy", "baseline/tfidf/accuracy", "baseline/majority/accuracy"} <= metrics.keys()
+    name = "pearson" if family == "similarity" else "accuracy"
+    assert {f"test/{name}", f"baseline/tfidf/{name}", "test/loss"} <= metrics.keys()
+    assert metrics["run/steps"] == 2
+
+    assert lab("evaluate", "run").code == 0
+    (kept,) = (toy / "run" / "evaluations").glob("*.json")
+    again = json.loads(kept.read_text())["metrics"]
+    assert again["test/loss"] == pytest.approx(metrics["test/loss"], rel=1e-4)
 
     write(toy / "new.csv", [("Anna is in Rome", "someone is in Rome", ""), ("Anna is in Rome", "", "")])
     result = lab("predict", "run", "--input", "new.csv", "--output", "out.csv")
     assert result.code == 0, result.err
     with (toy / "out.csv").open() as file:
         told, silent = csv.DictReader(file)
-    assert (told["pair"], silent["label"]) == ("someone is in Rome", "")
+    assert told["pair"] == "someone is in Rome"
 
     tokenizer = AutoTokenizer.from_pretrained(toy / "run" / "model")
-    model = AutoModelForSequenceClassification.from_pretrained(toy / "run" / "model")
+    model = AutoModelForSequenceClassification.from_pretrained(toy / "run" / "model").eval()
     inputs = tokenizer("Anna is in Rome", "someone is in Rome", return_tensors="pt")
-    scores = model(**inputs).logits[0].softmax(-1)
     assert inputs["token_type_ids"].sum() > 0
-    assert told["label"] == model.config.id2label[int(scores.argmax())]
-    assert float(told["probability"]) == pytest.approx(float(scores.max().detach()), abs=1e-5)
+    logits = model(**inputs).logits[0].detach()
+    if family == "similarity":
+        assert silent["value"] == ""
+        assert float(told["value"]) == pytest.approx(float(logits[0]), abs=1e-5)
+    else:
+        scores = logits.softmax(-1)
+        assert silent["label"] == ""
+        assert told["label"] == model.config.id2label[int(scores.argmax())]
+        assert float(told["probability"]) == pytest.approx(float(scores.max()), abs=1e-5)
 
 
-def test_similarity_is_a_number_per_pair(toy: Path, lab: Callable[..., Result]) -> None:
-    rows = [(a, b, 5.0 if label == "yes" else 1.0 + n % 3) for n, (a, b, label) in enumerate(inference(120))]
+@pytest.mark.parametrize("family", FAMILIES)
+def test_over_fits_32_pairs(family: str, toy: Path, lab: Callable[..., Result]) -> None:
+    rows = FAMILIES[family](32)
     write(toy / "pairs.csv", rows)
-    words = (
-        *NLI,
-        "task=text_regression",
-        "data.problem=regression",
-        "trainer.max_epochs=1",
-        "hydra.run.dir=run",
-    )
-    result = lab("+experiment=toy", *words)
+    result = lab(
+        *words_of(family), "data.source={train: file://pairs.csv}", "model.dropout=0", "optimizer.lr=2e-3",
+        "model.sizes.hidden_size=64", "model.sizes.intermediate_size=128", "model.sizes.num_hidden_layers=2",
+        "trainer.max_epochs=60", "mode.baseline=false",
+    )  # fmt: skip
     assert result.code == 0, result.err
-    metrics = json.loads((toy / "run" / "metrics.json").read_text())
-    assert {"test/pearson", "test/spearman", "baseline/tfidf/pearson"} <= metrics.keys()
+    assert lab("predict", "run", "--input", "pairs.csv", "--output", "out.csv").code == 0
+    with (toy / "out.csv").open() as file:
+        told = list(csv.DictReader(file))
+    if family == "similarity":
+        right = [
+            abs(float(one["value"]) - float(str(row[2]))) < 1 for one, row in zip(told, rows, strict=True)
+        ]
+    else:
+        right = [one["label"] == row[2] for one, row in zip(told, rows, strict=True)]
+    assert sum(right) > 28
 
 
 def test_a_model_without_types_takes_pairs(toy: Path, lab: Callable[..., Result]) -> None:

@@ -176,11 +176,13 @@ def test_passages_cover_the_context_and_keep_the_question(
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=4))
+@settings(deadline=None)
 def test_texts_survive_as_code_points(texts: list[str]) -> None:
     assert [from_codes(codes) for codes in to_codes(texts)] == texts
 
 
 @given(st.text("ab ", max_size=8), st.text("ab ", min_size=1, max_size=2), st.integers(-1, 9))
+@settings(deadline=None)
 def test_an_answer_is_found_at_the_nearest_place(context: str, text: str, offset: int) -> None:
     places = [n for n in range(len(context)) if context.startswith(text, n)]
     found = locate(text, context, offset)

@@ -56,6 +56,27 @@ def test_every_shipped_task_trains_and_tests(name):
 
 
 @pytest.mark.parametrize("problem", list(NAME))
+def test_32_rows_are_learned_by_heart(problem):
+    sizes = tiny_model()["sizes"] | {"hidden_size": 64, "intermediate_size": 128}
+    task, batch = make(problem, model=tiny_model(sizes=sizes)).train(), tiny_batch(32, problem)
+    rows = torch.arange(32)
+    batch["input_ids"][:, 1:3] = 4 + torch.stack([rows % 16, rows // 16], dim=1)  # no two are the same
+    optimizer = torch.optim.AdamW(task.network().parameters(), lr=3e-3)
+    for _ in range(120):
+        optimizer.zero_grad()
+        task.losses(task(batch), batch).mean().backward()
+        optimizer.step()
+    with torch.no_grad():
+        told = task.eval().probabilities(task(batch))
+    if problem == "regression":
+        assert (told - batch["labels"]).abs().max() < 0.5
+    elif problem == "multi_label":
+        assert ((told > 0.5) == batch["labels"].bool()).float().mean() > 0.95
+    else:
+        assert (told.argmax(-1) == batch["labels"]).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("problem", list(NAME))
 def test_loss_is_that_of_transformers(problem):
     task, batch = make(problem), tiny_batch(6, problem)
     model = task.network().eval()
