@@ -19,17 +19,16 @@ class Classifier(Predictor):
     answers = ("label", "probability", "value")
 
     def answer(self, rows: list[Row]) -> Iterator[Row]:
-        """Yield an answer per row."""
+        """An answer per row."""
         second = self.facts.get("columns", {}).get("pair")
         texts = [
             self.text(row) if second is None or str(row.get(second) or "").strip() else "" for row in rows
         ]
-        found: dict[int, Row] = {}
-        for indices in self.by_length(texts):
-            chosen = [texts[i] for i in indices]
-            found |= zip(indices, self._batch(chosen, [rows[i] for i in indices]), strict=True)
-        for index in range(len(rows)):
-            yield found.get(index, self._nothing)
+
+        def batch(some: list[int]) -> Iterator[Row]:
+            return self._batch([texts[i] for i in some], [rows[i] for i in some])
+
+        return self.by_text(texts, batch, self._nothing)
 
     @property
     def _nothing(self) -> Row:

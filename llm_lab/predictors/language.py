@@ -46,13 +46,10 @@ class LanguageScorer(Predictor):
         return HEADS[task].auto_class.from_pretrained(folder, trust_remote_code=False)
 
     def answer(self, rows: list[Row]) -> Iterator[Row]:
-        """Yield an answer per row."""
+        """An answer per row."""
         texts = [self.text(row) for row in rows]
-        found: dict[int, Row] = {}
-        for indices in self.by_length(texts):
-            found |= zip(indices, self._batch([texts[i] for i in indices]), strict=True)
-        for index in range(len(rows)):
-            yield found.get(index, dict.fromkeys(self.answers, ""))
+        nothing: Row = dict.fromkeys(self.answers, "")
+        return self.by_text(texts, lambda some: self._batch([texts[i] for i in some]), nothing)
 
     @torch.inference_mode()
     def _batch(self, texts: list[str]) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
@@ -101,6 +101,16 @@ class Predictor(ABC):
             return ""
         shaped = {**row, **parts, "text": "\n".join(parts.values()), "split": "test"}
         return str(apply(self.transforms, shaped, seed=(int(self.facts.get("seed", 0)), 0))["text"])
+
+    def by_text(
+        self, texts: list[str], batch: Callable[[list[int]], Iterable[Row]], nothing: Row
+    ) -> Iterator[Row]:
+        """Yield in order what ``batch`` says of the texts of these numbers, ``nothing`` of an empty one."""
+        found: dict[int, Row] = {}
+        for indices in self.by_length(texts):
+            found |= zip(indices, batch(indices), strict=True)
+        for index in range(len(texts)):
+            yield found.get(index, nothing)
 
     def by_length(self, texts: list[str]) -> Iterator[list[int]]:
         """Yield numbers of texts that are about as long, a batch at a time; empty ones are left out."""

@@ -6,15 +6,15 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from llm_lab.knowledge.ranking import Ranks
+from llm_lab.tasks.rank_metrics import Kept, MeanOfRanks
 
 Ties = Literal["realistic", "optimistic", "pessimistic"]
 Side = Literal["both", "head", "tail"]
 
 
-class LinkMetric(Metric):
+class LinkMetric(MeanOfRanks):
     """The mean of something over all questions.
 
     Args:
@@ -22,31 +22,14 @@ class LinkMetric(Metric):
         side: which end of a triple is asked for.
     """
 
-    full_state_update = False
-    total: Tensor
-    questions: Tensor
-
     def __init__(self, *, ties: Ties = "realistic", side: Side = "both") -> None:
         super().__init__()
         self.ties, self.side = ties, side
-        self.add_state("total", default=torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("questions", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, *, ranks: Ranks, heads: Tensor) -> None:
         """Add ranks [N], and which of them are of heads [N]."""
-        chosen: Tensor = getattr(ranks, self.ties).double()
-        if self.side != "both":
-            chosen = chosen[heads if self.side == "head" else ~heads]
-        self.total += self.worth(chosen).sum()
-        self.questions += chosen.numel()
-
-    def worth(self, ranks: Tensor) -> Tensor:
-        """What each rank counts, float64."""
-        raise NotImplementedError
-
-    def compute(self) -> Tensor:
-        """The mean."""
-        return (self.total / self.questions.clamp(min=1)).float()
+        chosen: Tensor = getattr(ranks, self.ties)
+        self.add(chosen if self.side == "both" else chosen[heads if self.side == "head" else ~heads])
 
 
 class Hits(LinkMetric):
@@ -64,7 +47,7 @@ class Hits(LinkMetric):
 
     def worth(self, ranks: Tensor) -> Tensor:
         """One or zero."""
-        return (ranks <= self.k).double()
+        return ranks <= self.k
 
 
 class ReciprocalRank(LinkMetric):
@@ -83,27 +66,13 @@ class MeanRank(LinkMetric):
         return ranks
 
 
-class Asked(Metric):
-    """Keeps every question of a split with the ranks of its answer; `compute` gathers them from all ranks."""
+class Asked(Kept):
+    """Every question of a split with the rank of its answer; relations count from R on where the head is asked."""
 
-    full_state_update = False
     names = ("index", "relations", "optimistic", "pessimistic", "losses")
-
-    def __init__(self) -> None:
-        super().__init__(compute_on_cpu=True)
-        for name in self.names:
-            self.add_state(name, default=[], dist_reduce_fx="cat")
-
-    def update(self, **values: Tensor) -> None:
-        """Add a batch: numbers of the triples, relations (from R on where the head is asked), ranks, losses."""
-        for name in self.names:
-            getattr(self, name).append(values[name])
 
     def compute(self) -> dict[str, Tensor]:
         """Each as one tensor, tails before heads, in the order of the triples."""
-        parts = {name: getattr(self, name) for name in self.names}
-        whole = {
-            name: (one if isinstance(one, Tensor) else torch.cat(one)).cpu() for name, one in parts.items()
-        }
+        whole = super().compute()
         order = torch.argsort(whole["index"], stable=True)
         return {name: value[order] for name, value in whole.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from llm_lab.errors import ConfigError
 from llm_lab.knowledge.ranking import Answers, Queries, filtered_ranks
 from llm_lab.models.graph.bilinear import ComplEx, DistMult, SimplE
 from llm_lab.models.graph.conve import ConvE
@@ -94,5 +95,5 @@ def test_the_penalty_is_the_cube_of_the_moduli(make: Callable[..., Embedding]) -
 def test_a_width_that_does_not_fit_is_refused(
     kind: type[Embedding], dim: int, make: Callable[..., Embedding]
 ) -> None:
-    with pytest.raises(ValueError, match=rf"dim: .* wanted.*found {dim}"):
+    with pytest.raises(ConfigError, match=rf"model.dim: .* wanted.*found {dim}"):
         make(kind, dim=dim)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from llm_lab.data.spec import DataSpec
-from llm_lab.models.graph.embedding import Embedding, even
+from llm_lab.models.graph.embedding import Embedding
 
 
 class DistMult(Embedding):
@@ -69,26 +69,7 @@ class ComplEx(DistMult):
         wrappers: see `DistMult`.
     """
 
-    def __init__(
-        self,
-        *,
-        spec: DataSpec,
-        dim: int = 256,
-        reciprocal: bool = True,
-        init: float = 0.1,
-        dropout: float = 0.0,
-        n3: float = 0.0,
-        wrappers: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(
-            spec=spec,
-            dim=even(dim),
-            reciprocal=reciprocal,
-            init=init,
-            dropout=dropout,
-            n3=n3,
-            wrappers=wrappers,
-        )
+    halved = True
 
     def query(self, sources: Tensor, relations: Tensor) -> Tensor:
         """See `Embedding.query`."""
@@ -122,26 +103,7 @@ class SimplE(DistMult):
         wrappers: see `DistMult`.
     """
 
-    def __init__(
-        self,
-        *,
-        spec: DataSpec,
-        dim: int = 256,
-        reciprocal: bool = False,
-        init: float = 0.1,
-        dropout: float = 0.0,
-        n3: float = 0.0,
-        wrappers: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(
-            spec=spec,
-            dim=even(dim),
-            reciprocal=reciprocal,
-            init=init,
-            dropout=dropout,
-            n3=n3,
-            wrappers=wrappers,
-        )
+    halved = True
 
     def query(self, sources: Tensor, relations: Tensor) -> Tensor:
         """See `Embedding.query`."""

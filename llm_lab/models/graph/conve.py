@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from llm_lab.data.spec import DataSpec
+from llm_lab.errors import ConfigError
 from llm_lab.models.graph.embedding import Embedding
 
 KERNEL = 3
@@ -46,8 +47,8 @@ class ConvE(Embedding):
     ) -> None:
         del wrappers
         if dim % height or min(2 * height, dim // height) < KERNEL:
-            raise ValueError(
-                f"dim: a multiple of height ({height}) by {KERNEL} or more is wanted, found {dim}"
+            raise ConfigError(
+                f"model.dim: a multiple of height ({height}) by {KERNEL} or more is wanted, found {dim}"
             )
         super().__init__(spec=spec, dim=dim, relation_dim=dim, reciprocal=True, init=init, dropout=dropout)
         self.height, self.channel_dropout, self.query_dropout = height, channel_dropout, query_dropout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any, Literal
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from llm_lab.data.spec import DataSpec
-from llm_lab.models.graph.embedding import Embedding, even
+from llm_lab.models.graph.embedding import Embedding
 
 CHUNK = 1 << 24  # numbers of differences that are held at a time: 64 MB
 
@@ -21,9 +22,9 @@ class _Distance(Embedding):
     by_product = False
     margin: float
 
+    @abstractmethod
     def distances(self, differences: Tensor) -> Tensor:
         """Lengths [...] of differences [..., D]."""
-        raise NotImplementedError
 
     def compare(self, queries: Tensor) -> Tensor:
         """See `Embedding.compare`; a few queries at a time, since differences take E times D numbers each.
@@ -108,6 +109,8 @@ class RotatE(_Distance):
         wrappers: of the model, for the task.
     """
 
+    halved = True
+
     def __init__(
         self,
         *,
@@ -122,7 +125,7 @@ class RotatE(_Distance):
         del wrappers
         super().__init__(
             spec=spec,
-            dim=even(dim),
+            dim=dim,
             relation_dim=dim // 2,
             reciprocal=reciprocal,
             init=init,

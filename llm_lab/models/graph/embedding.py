@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 
 from llm_lab.data.spec import DataSpec
+from llm_lab.errors import ConfigError
 from llm_lab.models.graph.scorer import Scorer
 
 
@@ -31,6 +33,8 @@ class Embedding(Scorer):
 
     by_product = True
     """Whether scores are inner products of queries and candidates, so that losses may be fused with them."""
+    halved: ClassVar[bool] = False
+    """Whether a vector is two of half its length: real and imaginary parts, or two roles."""
 
     def __init__(
         self,
@@ -44,6 +48,8 @@ class Embedding(Scorer):
         penalty_weight: float = 0.0,
     ) -> None:
         super().__init__()
+        if self.halved and dim % 2:
+            raise ConfigError(f"model.dim: a vector is two halves, so an even number is wanted, found {dim}")
         self.entities, self.relations = sizes_of(spec)
         self.reciprocal, self.dropout, self.penalty_weight = reciprocal, dropout, penalty_weight
         self.entity = nn.Parameter(torch.randn(self.entities, dim) * init)
@@ -120,14 +126,3 @@ class Embedding(Scorer):
 def sizes_of(spec: DataSpec) -> tuple[int, int]:
     """Entities and relations of a graph."""
     return int(spec.summary["entities"]), int(spec.summary["relations"])
-
-
-def even(dim: int) -> int:
-    """A number of real numbers that makes whole complex ones.
-
-    Raises:
-        ValueError: it is odd.
-    """
-    if dim % 2:
-        raise ValueError(f"dim: an even number is wanted, two real numbers per complex one; found {dim}")
-    return dim
