@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from llm_lab.config.fault import Origin
 from llm_lab.config.search_path import Layer
 from llm_lab.config.source import HydraSource, LabFileSource
 
+_KEY = re.compile(r"\b[a-z]\w*(?:\.\w+)+")
 HYDRA = Origin(scope="hydra", config="hydra")
 
 
@@ -82,6 +84,13 @@ def find(origins: Mapping[str, Origin], key: str) -> Origin:
             return origins[key]
         key = key.rpartition(".")[0]
     return HYDRA
+
+
+def with_places(message: str, origins: Mapping[str, Origin]) -> str:
+    """The message, and where each key that it names was set; for what shows only when a run is built."""
+    keys = dict.fromkeys(key for key in _KEY.findall(message) if key in origins)
+    places = "; ".join(f"{key} in {origins[key]}" for key in keys)
+    return f"{message} ({places})" if places else message
 
 
 def join(*parts: str) -> str:

@@ -17,6 +17,7 @@ DATA = {
     "TokenClassificationData": "tokens",
     "TripleData": "triples",
 }
+TEXT_TRANSFORMS = ("Normalize", "Template")
 LANGUAGE = ("CausalLM", "MaskedLM", "NextSentence", "ReplacedToken", "SpanCorruption")
 TASKS: Mapping[str, tuple[str, ...]] = {
     "SequenceClassification": LABELS,
@@ -83,6 +84,21 @@ def the_baselines_suit_the_data(values: Values) -> Iterator[Fault]:
                 key=f"baseline.{name}",
                 message=f"{target.rpartition('.')[2]} cannot be measured on data whose problem is `{problem}`",
                 suggestion=f"`baseline={SUITED[problem][1]}`",
+            )
+
+
+@rule
+def transforms_suit_the_rows(values: Values) -> Iterator[Fault]:
+    """A tag belongs to a word, so what changes a tagged sentence has to say where its words go."""
+    nodes = get(values, "data.transforms")
+    if problem_of(values) != "tokens" or not isinstance(nodes, Mapping):
+        return
+    for name, node in nodes.items():
+        if (kind := _class(get(node, "_target_"))) in TEXT_TRANSFORMS:
+            yield Fault(
+                key=f"data.transforms.{name}",
+                message=f"{kind} changes a text as a whole, not word by word, and the tags would be lost",
+                suggestion="`data/transforms=word_noise`, or word_dropout",
             )
 
 

@@ -13,8 +13,9 @@ from llm_lab.data.progress import progress
 from llm_lab.data.readers import read
 from llm_lab.data.record import Rejected, UnusableError
 from llm_lab.data.rejects import NAME, RejectLog
-from llm_lab.data.shares import split_of
+from llm_lab.data.shares import Fold, split_of
 from llm_lab.data.source import SPLIT_NAMES, SPLITS, Source, nearest
+from llm_lab.data.spec import Split
 from llm_lab.data.text_files import check_text
 from llm_lab.errors import ConfigError, DataError
 
@@ -57,6 +58,7 @@ class PairReader:
         sources: what to read.
         columns: column of each role.
         shares: of the splits that a hash of the anchor fills where neither source nor column names them.
+        fold: number of the fold that is validated, and of all; then only test rows have a split of their own.
         licence: shown before a download.
     """
 
@@ -67,8 +69,10 @@ class PairReader:
         columns: Mapping[str, str],
         shares: Mapping[str, float],
         licence: str,
+        fold: Fold = None,
     ) -> None:
         self.sources, self.columns, self.shares, self.licence = sources, columns, shares, licence
+        self.fold = fold
         self.counts: Counter[str] = Counter()
 
     def read(self, rejects: RejectLog) -> dict[str, list[PairRow]]:
@@ -103,14 +107,18 @@ class PairReader:
         return self._split(cells, anchor, source), anchor, positives, several(cells.get("negative"))
 
     def _split(self, cells: Mapping[str, Any], anchor: str, source: Source) -> str:
-        if source.split:
-            return source.split
-        if "split" in cells:
-            word = str(cells["split"]).strip().lower()
-            if word not in SPLIT_NAMES:
-                raise UnusableError("unknown split", f"`{word}`{nearest(word, tuple(SPLIT_NAMES))}")
-            return SPLIT_NAMES[word]
-        return split_of(text_id(anchor), self.shares, order=tuple(self.shares))
+        told = source.split or self._column(cells)
+        if told and (self.fold is None or told == "test"):
+            return told
+        return split_of(text_id(anchor), self.shares, order=tuple(self.shares), fold=self.fold)
+
+    def _column(self, cells: Mapping[str, Any]) -> Split | None:
+        if "split" not in cells:
+            return None
+        word = str(cells["split"]).strip().lower()
+        if word not in SPLIT_NAMES:
+            raise UnusableError("unknown split", f"`{word}`{nearest(word, tuple(SPLIT_NAMES))}")
+        return SPLIT_NAMES[word]
 
 
 def whole(cell: Any) -> str:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from llm_lab.data.collate import encode
-from llm_lab.data.pair_rows import PairReader, PairRow, parse_columns, read_pairs, without_leaks
+from llm_lab.data.pair_rows import (
+    PairReader,
+    PairRow,
+    parse_columns,
+    read_pairs,
+    text_id,
+    without_leaks,
+)
 from llm_lab.data.pair_table import PairTable, cells, pair_writer
 from llm_lab.data.progress import progress
 from llm_lab.data.readers import identity
@@ -38,10 +46,14 @@ class PairData(SourceData):
             or negatives.
         split: shares of the rows that go to ``val`` and ``test`` by a hash of the anchor, for splits that the
             source does not give; None makes 0.1 each where it says nothing about splits, and none otherwise.
+        folds: see `SourceData`.
+        fold: see `SourceData`.
         leaks: what becomes of rows that share a text with a later split: left out, or kept.
         limit: most rows per split.
         max_rejected: share of unusable rows above which the run stops.
         max_length: most tokens per text.
+        transforms: mapping from a name to a node of a `Transform`, whose ``text`` is the anchor: what belongs to it
+            stays, since equal texts are known by it.
         batch_size: rows per micro-batch and rank; all other rows' positives are a row's negatives.
         seed: of the order of the batches.
     """
@@ -58,10 +70,13 @@ class PairData(SourceData):
         encoding: str = "utf-8",
         columns: Mapping[str, Any] | None = None,
         split: Mapping[str, float] | None = None,
+        folds: int | None = None,
+        fold: int = 0,
         leaks: Literal["drop", "keep"] = "drop",
         limit: int | None = None,
         max_rejected: float = 0.1,
         max_length: int = 128,
+        transforms: Mapping[str, Any] | None = None,
         batch_size: int = 64,
         seed: int = 42,
     ) -> None:
@@ -72,9 +87,12 @@ class PairData(SourceData):
             tokenizer=tokenizer,
             licence=licence,
             shares=parse_shares(split, told="split" in roles or given),
+            folds=folds,
+            fold=fold,
             limit=limit,
             max_rejected=max_rejected,
             max_length=max_length,
+            transforms=transforms,
             batch_size=batch_size,
             seed=seed,
         )
@@ -91,17 +109,24 @@ class PairData(SourceData):
             "tokenizer": self.tokenizer.identity(),
             "max_length": self.max_length,
             "shown": [self.licence, self.max_rejected],
+            **self.variation,
         }
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read, merge, tokenize."""
         reader = PairReader(
-            sources=self.sources, columns=self.columns, shares=self.shares, licence=self.licence
+            sources=self.sources,
+            columns=self.columns,
+            shares=self.shares,
+            fold=self.fold,
+            licence=self.licence,
         )
         keep = folder.parent / f"{fingerprint}.rejected.jsonl"
         rows, read = read_pairs(reader, folder, keep=keep, max_rejected=self.max_rejected)
         kept, leaks = without_leaks(rows) if self.leaks == "drop" else (rows, {})
-        kept = {split: part[: self.limit] for split, part in kept.items()}
+        kept = {
+            split: [self._changed(row, split) for row in part[: self.limit]] for split, part in kept.items()
+        }
         tokenizer = self.save_tokenizer(folder, lambda: _training_texts(kept))
         written, longest = self._tokenize(kept, folder, tokenizer)
         return self.described(
@@ -120,6 +145,9 @@ class PairData(SourceData):
                 "warnings": [],
             },
         )
+
+    def _changed(self, row: PairRow, split: str) -> PairRow:
+        return replace(row, anchor=self.transformed(row.anchor, split, text_id(row.anchor)))
 
     def _tokenize(
         self, rows: Mapping[str, Sequence[PairRow]], folder: Path, tokenizer: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from llm_lab.data.source import SPLITS, Source, parse_sources
 from llm_lab.data.source_data import SourceData
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.squad import Question, parse_columns, read_questions
+from llm_lab.data.staging import key_of
 from llm_lab.data.window_table import CHUNK, QUESTION_COLUMNS, WindowTable, write_windows
 from llm_lab.errors import ConfigError, DataError
 
@@ -41,10 +43,14 @@ class QuestionAnsweringData(SourceData):
             texts with offsets as SQuAD or the hub has them; none for a question without an answer).
         split: shares of the contexts that go to ``val`` and ``test``; None is 0.1 each where the source gives no
             splits, and none otherwise.
+        folds: see `SourceData`; no context stands in two of them.
+        fold: see `SourceData`.
         limit: most questions per split.
         max_rejected: share of unusable questions above which the run stops.
         max_length: tokens of a window: question, stretch of the context, special tokens.
         stride: tokens of the context that a window shares with the one before.
+        transforms: mapping from a name to a node of a `Transform`, whose ``text`` is the question: a context stays as
+            it is, and so do the answers in it.
         shared_type: give the tokens of the context that stand in the question a token type of their own, for a
             model with ``type_vocab_size`` 3 (the exact-match feature of Chen et al. 2017,
             https://arxiv.org/abs/1704.00051).
@@ -61,11 +67,14 @@ class QuestionAnsweringData(SourceData):
         format: str | None = None,  # noqa: A002 - the user's word
         columns: Mapping[str, str] | None = None,
         split: Mapping[str, float] | None = None,
+        folds: int | None = None,
+        fold: int = 0,
         limit: int | None = None,
         max_rejected: float = 0.1,
         max_length: int = 384,
         stride: int = 128,
         shared_type: bool = False,
+        transforms: Mapping[str, Any] | None = None,
         batch_size: int = 16,
         seed: int = 42,
     ) -> None:
@@ -75,9 +84,12 @@ class QuestionAnsweringData(SourceData):
             tokenizer=tokenizer,
             licence=licence,
             shares=parse_shares(split, told=any(one.split for one in sources)),
+            folds=folds,
+            fold=fold,
             limit=limit,
             max_rejected=max_rejected,
             max_length=max_length,
+            transforms=transforms,
             batch_size=batch_size,
             seed=seed,
         )
@@ -96,6 +108,7 @@ class QuestionAnsweringData(SourceData):
             "windows": [self.max_length, self.stride, *([SHARED] if self.shared_type else [])],
             "tokenizer": self.tokenizer.identity(),
             "kept": [self.limit, self.max_rejected, self.licence],
+            **self.variation,
         }
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
@@ -104,7 +117,8 @@ class QuestionAnsweringData(SourceData):
             asked = list(self._read(rejects))
             total = len(asked) + rejects.reasons.total()
             self.check_rejects(rejects, rows=total, folder=folder, fingerprint=fingerprint)
-            splits, counts = divide(asked, self.shares, self.limit)
+            splits, counts = divide(asked, self.shares, self.limit, self.fold)
+            splits = {split: [self._changed(one, split) for one in rows] for split, rows in splits.items()}
             tokenizer = self.save_tokenizer(folder, lambda: texts_of(splits["train"]))
             splits = {split: self._fitting(rows, tokenizer, rejects) for split, rows in splits.items()}
             self.check_rejects(rejects, rows=total, folder=folder, fingerprint=fingerprint)
@@ -158,6 +172,9 @@ class QuestionAnsweringData(SourceData):
                     rejects.add(one)
                 else:
                     yield source, one
+
+    def _changed(self, asked: Question, split: str) -> Question:
+        return replace(asked, question=self.transformed(asked.question, split, key_of(asked.question)))
 
     def _fitting(self, asked: Sequence[Question], tokenizer: Any, rejects: RejectLog) -> list[Question]:
         """The questions that leave room for a window to advance; the others are rejected, never cut."""

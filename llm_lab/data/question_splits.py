@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from llm_lab.data.shares import left_open, split_of
+from llm_lab.data.shares import Fold, left_open, split_of, told_split
 from llm_lab.data.source import SPLITS, Source
 from llm_lab.data.squad import Question
 from llm_lab.data.staging import folded, key_of
 
 
 def divide(
-    asked: Iterable[tuple[Source, Question]], shares: Mapping[str, float], limit: int | None
+    asked: Iterable[tuple[Source, Question]],
+    shares: Mapping[str, float],
+    limit: int | None,
+    fold: Fold = None,
 ) -> tuple[dict[str, list[Question]], dict[str, int]]:
     """Questions by split, with counts of those whose answers were moved, of duplicates in training and of leaks.
 
     A split that a source gives is not made another time; of contexts in two given splits the later keeps its own.
     """
-    asked = list(asked)
-    given = {source.split for source, _ in asked}
-    shares = left_open(shares, given)
+    told = [(told_split(source.split, fold), one) for source, one in asked]
+    shares = left_open(shares, {split for split, _ in told})
     splits: dict[str, list[Question]] = {split: [] for split in SPLITS}
     counts: Counter[str] = Counter({"moved": 0, "duplicates": 0, "leaks": 0})
     seen: set[tuple[int, str]] = set()
     owner: dict[int, str] = {}
     order = ("test", "val", "train")
-    placed = [(source.split, key_of(folded(one.context)), one) for source, one in asked]
+    placed = [(split, key_of(folded(one.context)), one) for split, one in told]
     made = [
-        (split_of(key, shares) if split in {None, "train"} else str(split), key, one)
+        (split_of(key, shares, fold=fold) if split in {None, "train"} else str(split), key, one)
         for split, key, one in placed
     ]
     for split, key, _ in sorted(made, key=lambda row: order.index(row[0])):

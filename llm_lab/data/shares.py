@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from llm_lab.data.spec import Split
 from llm_lab.data.staging import KEYS
 from llm_lab.errors import ConfigError
 
 DEFAULT_SHARES = {"val": 0.1, "test": 0.1}
+Fold = tuple[int, int] | None
+"""Number of a part, from 0, and of all parts of a cross-validation."""
 
 
 def parse_shares(
@@ -45,8 +48,37 @@ def left_open(shares: Mapping[str, float], given: Collection[str | None]) -> dic
     return {split: share for split, share in shares.items() if split not in given}
 
 
-def split_of(key: int, shares: Mapping[str, float], order: Sequence[str] = ("test", "val")) -> str:
-    """The split of a row by its key, a number below `KEYS`: the lowest belong to the first of ``order``, and so on."""
+def parse_fold(fold: int, folds: int | None) -> Fold:
+    """The keys ``data.fold`` and ``data.folds``; None where there is no cross-validation.
+
+    Raises:
+        ConfigError: fewer than two folds, or none of this number.
+    """
+    if folds is None:
+        return None
+    if folds < 2 or not 0 <= fold < folds:  # noqa: PLR2004 - one part would leave nothing to train on
+        raise ConfigError(
+            f"data.fold: of at least two folds one from 0 to folds - 1 is wanted, found {fold} of {folds}"
+        )
+    return fold, folds
+
+
+def told_split(split: Split | None, fold: Fold) -> Split | None:
+    """What a source says of a row; with folds only the test rows are told, so that all others are validated once."""
+    return split if fold is None or split == "test" else None
+
+
+def split_of(
+    key: int, shares: Mapping[str, float], order: Sequence[str] = ("test", "val"), fold: Fold = None
+) -> str:
+    """The split of a row by its key, a number below `KEYS`: the lowest belong to the first of ``order``, and so on.
+
+    What the test split leaves is cut into folds by key, and the one of this number is the validation split.
+    """
+    if fold is not None:
+        test = round(shares.get("test", 0.0) * KEYS)
+        number, folds = fold
+        return "test" if key < test else "val" if (key - test) * folds // (KEYS - test) == number else "train"
     place, bound = key / KEYS, 0.0
     for split in order:
         bound += shares.get(split, 0.0)

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_lab.config import build
+from llm_lab.config import build, build_all
 from llm_lab.data.module import TOKENIZER, DataModule
 from llm_lab.data.rejects import RejectLog
+from llm_lab.data.shares import parse_fold
 from llm_lab.data.source import Source
 from llm_lab.data.spec import DataSpec, Problem
 from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
+from llm_lab.data.transforms import Transform, apply
 from llm_lab.errors import ConfigError, DataError
 
 
@@ -24,15 +26,22 @@ class SourceData(DataModule):
         tokenizer: node of a `TokenizerSource`.
         licence: of the data.
         shares: of the splits that are made of rows without one.
+        folds: of cross-validation: the rows that are not for testing are cut into so many parts by the same hash
+            as the shares, and each is the validation split once; None takes the share.
+        fold: number of the part, from 0.
         limit: most rows per split.
         max_rejected: share of unusable rows above which the run stops.
         max_length: most tokens of what the model gets at once.
+        transforms: mapping from a name to a node of a `Transform`.
         batch_size: see `DataModule`.
         seed: see `DataModule`.
 
     Raises:
-        ConfigError: a limit below 1.
+        ConfigError: a limit below 1, a fold that there is not, or a transform that does not suit the rows.
     """
+
+    transform: type[Transform] = Transform
+    """What the transforms have to be."""
 
     def __init__(
         self,
@@ -41,9 +50,12 @@ class SourceData(DataModule):
         tokenizer: Mapping[str, Any],
         licence: str,
         shares: Mapping[str, float],
+        folds: int | None,
+        fold: int,
         limit: int | None,
         max_rejected: float,
         max_length: int,
+        transforms: Mapping[str, Any] | None,
         batch_size: int,
         seed: int,
     ) -> None:
@@ -53,6 +65,22 @@ class SourceData(DataModule):
         self.sources, self.licence, self.shares = sources, licence, shares
         self.limit, self.max_rejected, self.max_length = limit, max_rejected, max_length
         self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
+        self.fold = parse_fold(fold, folds)
+        self.transform_nodes = dict(transforms or {})
+        self.transforms: Mapping[str, Transform] = build_all(
+            self.transform_nodes, expected=self.transform, key="data.transforms"
+        )
+
+    @property
+    def variation(self) -> dict[str, Any]:
+        """The part of the recipe that says which fold is validated and how rows are changed."""
+        fold = {"fold": self.fold} if self.fold else {}
+        return fold | ({"transforms": [self.transform_nodes, self.seed]} if self.transforms else {})
+
+    def transformed(self, text: str, split: str, key: int) -> str:
+        """The text of a row of a split after the transforms; the key seeds their chance."""
+        row = {"text": text, "split": split}
+        return str(apply(self.transforms, row, seed=(self.seed, key))["text"])
 
     @property
     def uris(self) -> list[str]:
@@ -63,6 +91,14 @@ class SourceData(DataModule):
         """Stop where too many of so many rows were rejected; their list then lies beside ``folder``."""
         keep = folder.parent / f"{fingerprint}.rejected.jsonl"
         rejects.check(rows=rows, most=self.max_rejected, keep=keep)
+
+    def check_fold(self, sizes: Mapping[str, int]) -> None:
+        """Stop where a fold left nothing to validate or to train on."""
+        if self.fold and not (sizes.get("val") and sizes.get("train")):
+            raise DataError(
+                f"data.folds: of {sum(sizes.values())} rows none falls to fold {self.fold[0]}, or none is left "
+                f"beside it; {self.fold[1]} folds are too many for so few rows"
+            )
 
     def save_tokenizer(self, folder: Path, texts: Callable[[], Iterator[str]]) -> Any:
         """Write the tokenizer beside the rows, trained on ``texts`` where it is to be, and load it.
@@ -99,6 +135,7 @@ class SourceData(DataModule):
         class_counts: tuple[int, ...] = (),
     ) -> DataSpec:
         """The description of the prepared data; ``sample`` are texts that the tokenizer is judged by."""
+        self.check_fold(sizes)
         return DataSpec(
             problem=problem,
             labels=labels,
@@ -111,6 +148,8 @@ class SourceData(DataModule):
                 "licence": self.licence,
                 "columns": columns,
                 "truncated_at": self.max_length,
+                "transforms": self.transform_nodes,
+                "seed": self.seed,
                 "sources": self.uris,
                 **facts,
                 "tokenizer": tokenizer_report(tokenizer, sample),

@@ -104,9 +104,10 @@ class Staging:
 
     def _prepare(self, number: int, row: CleanRow) -> tuple[Any, ...]:
         text = "\0".join(row.values[name] for name in ("text", "pair") if name in row.values)
-        made = row.split in {None, "train"}
+        told = None if self.fold and row.split == "val" else row.split  # a fold takes its place
+        made = told in {None, "train"}
         content = json.dumps(row.values, ensure_ascii=False)
-        return number, row.split or "train", made, row.label, key_of(text), key_of(folded(text)), content
+        return number, told or "train", made, row.label, key_of(text), key_of(folded(text)), content
 
     def _insert(self, chunk: list[tuple[Any, ...]]) -> None:
         self._db.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, NULL)", (row[:-1] for row in chunk))

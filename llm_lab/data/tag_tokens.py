@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,8 @@ from llm_lab.data.staging import KEPT, Staging
 from llm_lab.data.tagged import aligned_columns, tag_writer
 
 CHUNK = 512  # sentences that are tokenized together
+Changed = Callable[[list[str], list[str], str, int], tuple[list[str], list[str]]]
+"""Words, tags, split and key of a sentence to its words and tags."""
 
 
 @dataclass(kw_only=True)
@@ -38,8 +40,10 @@ class TagCounts:
             self.tags.update(tag for row in tags for tag in row)
 
 
-def write_tags(staging: Staging, folder: Path, names: Sequence[str], aligner: Aligner) -> TagCounts:
-    """Write an Arrow file per split that has rows."""
+def write_tags(
+    staging: Staging, folder: Path, names: Sequence[str], aligner: Aligner, changed: Changed
+) -> TagCounts:
+    """Write an Arrow file per split that has rows; ``changed`` gives words and tags after the transforms."""
     number = {name: index for index, name in enumerate(names)}
     kept = staging.count(KEPT)
     counts = TagCounts()
@@ -47,8 +51,12 @@ def write_tags(staging: Staging, folder: Path, names: Sequence[str], aligner: Al
         rows = iter(progress(staging.rows(split), f"tokenizing {split}", kept[split]))
         with tag_writer(folder / f"{split}.arrow") as writer:
             while chunk := list(islice(rows, CHUNK)):
-                words = [json.loads(values["words"]) for _, values, _ in chunk]
-                tags = [[number[tag] for tag in json.loads(label)] for _, _, label in chunk]
+                told = [
+                    changed(json.loads(values["words"]), json.loads(label), split, key)
+                    for key, values, label in chunk
+                ]
+                words = [one for one, _ in told]
+                tags = [[number[tag] for tag in one] for _, one in told]
                 aligned = list(aligner.align(words))
                 writer.add({"tokens": words, "tags": tags, **aligned_columns(aligned)})
                 counts.add(split, aligned, tags)

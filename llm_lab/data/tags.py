@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Literal
 
 from seqeval.metrics.sequence_labeling import get_entities
@@ -91,14 +91,33 @@ def encode(found: Iterable[Entity], length: int, scheme: Literal["BIO", "BIOES"]
     return tags
 
 
+def owners(tags: Sequence[str]) -> list[int]:
+    """Number from 1 of the entity that each word is part of, 0 outside of all."""
+    found = [0] * len(tags)
+    for number, (_, first, last) in enumerate(entities(tags), start=1):
+        found[first : last + 1] = [number] * (last + 1 - first)
+    return found
+
+
+def moved(tags: Sequence[str], groups: Sequence[int], places: Sequence[int]) -> list[str]:
+    """Tags of a sentence whose words are those at these places of another one, of which `owners` gave the groups."""
+    kinds = [kind for kind, _, _ in entities(tags)]
+    found: list[Entity] = []
+    for group, run in groupby(enumerate(places), key=lambda item: groups[item[1]]):
+        numbers = [number for number, _ in run]
+        if group:
+            found.append((kinds[group - 1], numbers[0], numbers[-1]))
+    return encode(found, len(places), scheme_of(tags))
+
+
 def tag_names(kinds: Sequence[str], scheme: Literal["BIO", "BIOES"]) -> tuple[str, ...]:
     """Every tag of these types, ``O`` first: the order of the model's outputs."""
     return (OUTSIDE, *(f"{letter}-{kind}" for kind in kinds for letter in PREFIXES[scheme]))
 
 
 def scheme_of(names: Sequence[str]) -> Literal["BIO", "BIOES"]:
-    """The scheme of names that `tag_names` made."""
-    return "BIOES" if any(name.startswith("S-") for name in names) else "BIO"
+    """The scheme of names that `tag_names` made, or of a sentence that `encode` tagged."""
+    return "BIOES" if any(name.startswith(("S-", "E-")) for name in names) else "BIO"
 
 
 def characters(words: Sequence[str], found: Iterable[Entity]) -> tuple[list[str], list[Entity]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_lab.config import build_all
 from llm_lab.data.columns import Columns
 from llm_lab.data.ingest import ingest
 from llm_lab.data.labelled import LabelTable
@@ -21,8 +20,6 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenize import tokenize
-from llm_lab.data.transforms import Transform
-from llm_lab.errors import ConfigError, DataError
 
 FORMAT = 1  # of the prepared folder; a change makes old folders unknown
 
@@ -97,9 +94,12 @@ class TextClassificationData(SourceData):
             tokenizer=tokenizer,
             licence=licence,
             shares=parse_shares(split, told=bool(roles.split) or given),
+            folds=folds,
+            fold=fold,
             limit=limit,
             max_rejected=max_rejected,
             max_length=max_length,
+            transforms=transforms,
             batch_size=batch_size,
             seed=seed,
         )
@@ -107,11 +107,6 @@ class TextClassificationData(SourceData):
         self.read_label = label_reader(labels, problem=problem, separator=label_separator)
         keep = "keep" if problem == "regression" else conflicts  # raters may differ about a number
         self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
-        self.fold = _fold(fold, folds)
-        self.transform_nodes = dict(transforms or {})
-        self.transforms: Mapping[str, Transform] = build_all(
-            self.transform_nodes, expected=Transform, key="data.transforms"
-        )
         self._told = {"separator": label_separator}
 
     def recipe(self) -> Mapping[str, Any]:
@@ -122,12 +117,12 @@ class TextClassificationData(SourceData):
             "columns": vars(self.columns),
             "labels": [self.problem, self.labels, self._told],
             "shares": self.shares,
-            **({"fold": self.fold} if self.fold else {}),
             "policy": vars(self.policy),
             "tokenizer": self.tokenizer.identity(),
             "max_length": self.max_length,
-            "transforms": [self.transform_nodes, self.seed] if self.transforms else [],
             "shown": [self.licence, self.max_rejected],
+            "transforms": [],
+            **self.variation,
         }
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
@@ -146,11 +141,7 @@ class TextClassificationData(SourceData):
             tokens = tokenize(self, staging, folder, targets)
         finally:
             staging.close()
-        if self.fold and not (tokens.sizes.get("val") and tokens.sizes.get("train")):
-            raise DataError(
-                f"data.folds: of {sum(tokens.sizes.values())} rows none falls to fold {self.fold[0]}, or none is left "
-                f"beside it; {self.fold[1]} folds are too many for so few rows"
-            )
+        self.check_fold(tokens.sizes)
         return DataSpec(
             problem=self.problem,
             labels=targets.names,
@@ -184,13 +175,3 @@ class TextClassificationData(SourceData):
     def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
         """Yield ``text``, ``pair`` and ``label`` (name, list of names, or number) of each row."""
         return self.table(folder, split, spec).named()
-
-
-def _fold(fold: int, folds: int | None) -> tuple[int, int] | None:
-    if folds is None:
-        return None
-    if folds < 2 or not 0 <= fold < folds:  # noqa: PLR2004 - one part would leave nothing to train on
-        raise ConfigError(
-            f"data.fold: of at least two folds one from 0 to folds - 1 is wanted, found {fold} of {folds}"
-        )
-    return fold, folds

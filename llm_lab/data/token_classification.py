@@ -26,6 +26,7 @@ from llm_lab.data.staging import Staging
 from llm_lab.data.tag_tokens import write_tags
 from llm_lab.data.tagged import TagTable
 from llm_lab.data.tags import tag_names
+from llm_lab.data.transforms import WordTransform, apply
 from llm_lab.errors import DataError
 
 FORMAT = 2  # of the prepared folder; a change makes old folders unknown
@@ -53,6 +54,8 @@ class TokenClassificationData(SourceData):
         unit: what a tag is for: a ``word`` of the files or every ``character`` of it.
         split: shares of the sentences that go to ``val`` and ``test`` by a hash of their text, for splits that the
             source does not give.
+        folds: see `SourceData`.
+        fold: see `SourceData`.
         conflicts: what becomes of equal sentences with different tags in one split.
         duplicates: what becomes of equal sentences with equal tags in one split.
         leaks: what becomes of sentences that stand in a later split too.
@@ -60,9 +63,12 @@ class TokenClassificationData(SourceData):
         max_rejected: share of unusable sentences above which the run stops.
         max_length: most tokens that the model gets at once: longer sentences are cut into windows.
         stride: tokens that a window repeats of the one before it; None for a quarter of ``max_length``.
+        transforms: mapping from a name to a node of a `WordTransform`; tags go with their words.
         batch_size: sentences per micro-batch and rank.
         seed: of the order of the batches.
     """
+
+    transform = WordTransform
 
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
@@ -81,6 +87,8 @@ class TokenClassificationData(SourceData):
         invalid: Literal["repair", "reject"] = "repair",
         unit: Literal["word", "character"] = "word",
         split: Mapping[str, float] | None = None,
+        folds: int | None = None,
+        fold: int = 0,
         conflicts: Literal["drop", "keep"] = "drop",
         duplicates: Literal["drop", "keep"] = "drop",
         leaks: Literal["drop", "keep", "error"] = "drop",
@@ -88,6 +96,7 @@ class TokenClassificationData(SourceData):
         max_rejected: float = 0.1,
         max_length: int = 128,
         stride: int | None = None,
+        transforms: Mapping[str, Any] | None = None,
         batch_size: int = 32,
         seed: int = 42,
     ) -> None:
@@ -96,9 +105,12 @@ class TokenClassificationData(SourceData):
             tokenizer=tokenizer,
             licence=licence,
             shares=parse_shares(split, default={}),
+            folds=folds,
+            fold=fold,
             limit=limit,
             max_rejected=max_rejected,
             max_length=max_length,
+            transforms=transforms,
             batch_size=batch_size,
             seed=seed,
         )
@@ -129,11 +141,12 @@ class TokenClassificationData(SourceData):
             "tokenizer": self.tokenizer.identity(),
             "windows": [self.max_length, self.stride],
             "shown": [self.licence, self.max_rejected],
+            **self.variation,
         }
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read, settle, name the tags, tokenize."""
-        staging = Staging(folder=folder, shares=self.shares)
+        staging = Staging(folder=folder, shares=self.shares, fold=self.fold)
         try:
             read = self._ingest(staging, folder, fingerprint)
             settled = settle(staging, self.policy)
@@ -141,7 +154,7 @@ class TokenClassificationData(SourceData):
             names = tag_names(kinds, self.reader.scheme)
             tokenizer = self.save_tokenizer(folder, lambda: _training_texts(staging))
             aligner = Aligner(tokenizer=folder / TOKENIZER, max_length=self.max_length, stride=self.stride)
-            counts = write_tags(staging, folder, names, aligner)
+            counts = write_tags(staging, folder, names, aligner, self.changed)
             return self.described(
                 problem="tokens",
                 labels=names,
@@ -171,6 +184,12 @@ class TokenClassificationData(SourceData):
     def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
         """Yield ``tokens`` and ``tags`` of each sentence."""
         return self.table(folder, split, spec).named()
+
+    def changed(self, words: list[str], tags: list[str], split: str, key: int) -> tuple[list[str], list[str]]:
+        """The words of a sentence and their tags after the transforms; the key seeds their chance."""
+        told = {"text": " ".join(words), "words": words, "tags": tags, "split": split}
+        row = apply(self.transforms, told, seed=(self.seed, key))
+        return row["words"], row["tags"]
 
     def _ingest(self, staging: Staging, folder: Path, fingerprint: str) -> dict[str, Any]:
         """Stage the good sentences and list the bad ones.

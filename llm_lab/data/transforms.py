@@ -88,39 +88,60 @@ class Template(Transform):
         return {**row, "text": self.pattern.format(**row)}
 
 
-class WordDropout(Transform):
+class WordTransform(Transform):
+    """Takes words of training texts away, repeats or moves them, so that tags can go with their words."""
+
+    splits = ("train",)
+
+    @abstractmethod
+    def places(self, groups: Sequence[int], rng: np.random.Generator) -> Sequence[int]:
+        """Number of the word that stands at each place of the changed row, at least one.
+
+        ``groups`` [W] tells of each word which entity it is part of; none may leave its own.
+        """
+
+    def __call__(self, row: Row, rng: np.random.Generator) -> Row:
+        """Return the row with its words changed, and its ``tags`` with them where it has ``words`` of its own."""
+        if "words" not in row:
+            words = row["text"].split()
+            return {**row, "text": " ".join(words[place] for place in self.places([0] * len(words), rng))}
+        from llm_lab.data.tags import moved, owners  # which imports scikit-learn
+
+        groups = owners(row["tags"])
+        places = self.places(groups, rng)
+        words = [row["words"][place] for place in places]
+        tags = moved(row["tags"], groups, places)
+        return {**row, "words": words, "tags": tags, "text": " ".join(words)}
+
+
+class WordDropout(WordTransform):
     """Leave out words of training texts at random: the plainest augmentation (Iyyer et al. 2015).
 
     Args:
         rate: probability with which each word goes; one word always stays.
     """
 
-    splits = ("train",)
-
     def __init__(self, *, rate: float = 0.1) -> None:
         if not 0 <= rate < 1:
             raise ConfigError(f"rate: a probability below 1 is wanted, found {rate}")
         self.rate = rate
 
-    def __call__(self, row: Row, rng: np.random.Generator) -> Row:
-        """Return the row with fewer words."""
-        words = row["text"].split()
-        kept = rng.random(len(words)) >= self.rate
-        if not kept.any():
-            kept[rng.integers(len(words))] = True
-        return {**row, "text": " ".join(word for word, keep in zip(words, kept, strict=True) if keep)}
+    def places(self, groups: Sequence[int], rng: np.random.Generator) -> Sequence[int]:
+        """The words that stay."""
+        kept = rng.random(len(groups)) >= self.rate
+        if len(kept) and not kept.any():
+            kept[rng.integers(len(kept))] = True
+        return [int(place) for place in np.flatnonzero(kept)]
 
 
-class WordNoise(Transform):
+class WordNoise(WordTransform):
     """Swap, repeat and delete words of training texts at random (after Wei and Zou 2019, EDA).
 
     Args:
-        swap: probability with which a word changes places with the next one.
+        swap: probability with which a word changes places with the next one, within an entity or outside of all.
         repeat: probability with which a word stands twice.
         delete: probability with which a word goes; one word always stays.
     """
-
-    splits = ("train",)
 
     def __init__(self, *, swap: float = 0.05, repeat: float = 0.05, delete: float = 0.05) -> None:
         for name, rate in (("swap", swap), ("repeat", repeat), ("delete", delete)):
@@ -128,20 +149,18 @@ class WordNoise(Transform):
                 raise ConfigError(f"{name}: a probability below 1 is wanted, found {rate}")
         self.swap, self.repeat, self.delete = swap, repeat, delete
 
-    def __call__(self, row: Row, rng: np.random.Generator) -> Row:
-        """Return the row with its words disturbed."""
-        words = row["text"].split()
-        swaps = rng.random(len(words)) < self.swap
+    def places(self, groups: Sequence[int], rng: np.random.Generator) -> Sequence[int]:
+        """The words in their new order, none, one or two times each."""
+        order = list(range(len(groups)))
+        swaps = rng.random(len(order)) < self.swap
         for place in np.flatnonzero(swaps[:-1]):
-            words[place], words[place + 1] = words[place + 1], words[place]
-        chance = rng.random(len(words))
+            if groups[order[place]] == groups[order[place + 1]]:
+                order[place], order[place + 1] = order[place + 1], order[place]
+        chance = rng.random(len(order))
         times = np.where(chance < self.delete, 0, np.where(chance >= 1 - self.repeat, 2, 1))
-        if not times.any():
-            times[rng.integers(len(words))] = 1
-        return {
-            **row,
-            "text": " ".join(word for word, count in zip(words, times, strict=True) for _ in range(count)),
-        }
+        if order and not times.any():
+            times[rng.integers(len(order))] = 1
+        return [place for place, count in zip(order, times, strict=True) for _ in range(count)]
 
 
 def apply(transforms: Mapping[str, Transform], row: Row, *, seed: Sequence[int]) -> Row:

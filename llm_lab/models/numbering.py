@@ -15,7 +15,7 @@ ROLES = ("pad", "cls", "sep", "mask", "bos", "eos")
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
 
 
-def check_numbers(folder: Path, spec: DataSpec, source: str) -> None:
+def check_numbers(folder: Path, spec: DataSpec, source: str, key: str = "model.source") -> None:
     """Refuse the tokenizer of another model: its tokens would look up the vectors of others, in silence.
 
     The measure is the tokenizer beside the weights, whose tokens may be added to; where there is none, the numbers
@@ -25,6 +25,7 @@ def check_numbers(folder: Path, spec: DataSpec, source: str) -> None:
         folder: of the weights.
         spec: of the data, whose tokenizer is asked.
         source: of the weights, as the user knows it.
+        key: that names it in the config.
 
     Raises:
         ConfigError: names a token, its two numbers and what to do.
@@ -38,7 +39,7 @@ def check_numbers(folder: Path, spec: DataSpec, source: str) -> None:
     if differing:
         token, number, wanted = differing
         raise ConfigError(
-            f"model.tokenizer: `{token}` is {_told(number)} in it, but {wanted} for the weights of {source}; "
+            f"model.tokenizer: `{token}` is {_told(number)} in it, but {wanted} for the weights of {source} ({key}); "
             "take the tokenizer of the weights (model.tokenizer.source), or a model built to this tokenizer "
             "(llm_lab.models.text.from_scratch without init_from)"
         )

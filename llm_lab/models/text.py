@@ -113,7 +113,7 @@ def from_scratch(
         raise ConfigError(f"model.sizes: no {architecture} can be built from them: {_line(error)}") from error
     if init_from is not None:
         folder = model_folder(init_from)
-        check_numbers(folder, spec, init_from)
+        check_numbers(folder, spec, init_from, "model.init_from")
         model = _started(folder, init_from, config, head, pooling).train()
     check_fit(model, spec)
     freeze_parameters(model, freeze)

@@ -12,8 +12,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from llm_lab.config.check import check
 from llm_lab.config.compose import compose
+from llm_lab.config.fault import FaultsError
+from llm_lab.config.origins import with_places
 from llm_lab.config.recall import recall
 from llm_lab.config.run_hash import run_hash
+from llm_lab.errors import ConfigError
 from llm_lab.modes.quiet import hush
 
 
@@ -43,7 +46,8 @@ def _run(directory: Path) -> dict[str, Any]:
     os.environ["LLM_LAB_DEBUG"] = context.runtime.choices.get("debug") or ""
     words = list(context.overrides.task)
     every = [*context.overrides.hydra, *words]
-    config = (recall(words) or check(compose(every, config_name=context.job.config_name))).config
+    composed = recall(words) or check(compose(every, config_name=context.job.config_name))
+    config = composed.config
     digest = run_hash(config)
     with open_dict(config):
         config.pop("hydra")
@@ -51,7 +55,13 @@ def _run(directory: Path) -> dict[str, Any]:
 
     strategy = context.runtime.choices.get("strategy")
     facts = {"name": config.name, "hash": digest, "words": words, "strategy": strategy}
-    return start(config, directory, facts=facts)
+    try:
+        return start(config, directory, facts=facts)
+    except FaultsError:
+        raise
+    except ConfigError as error:
+        error.args = (with_places(str(error), composed.origins),)
+        raise
 
 
 def score(metrics: dict[str, Any], config: DictConfig) -> float | None:

@@ -21,7 +21,10 @@ KINDS = {
     "language": "language:LanguageScorer",
     "triples": "completer:Completer",
 }
-TASKS = {"ReplacedToken": "detector:Detector"}  # that say something else of texts than their problem's others
+TASKS = {
+    "ReplacedToken": "detector:Detector",
+    "SpanCorruption": "filler:Filler",
+}  # that say something else of texts than their problem's others
 
 
 def predictor(folder: Path) -> Predictor:

@@ -99,7 +99,11 @@ class Predictor(ABC):
         parts = {name: str(row.get(name) or "").strip() for name in self.columns}
         if not all(parts.values()):
             return ""
-        shaped = {**row, **parts, "text": "\n".join(parts.values()), "split": "test"}
+        return self.transformed({**row, **parts, "text": "\n".join(parts.values())})
+
+    def transformed(self, row: Row) -> str:
+        """The ``text`` of a row after the transforms of training, chance among them left out."""
+        shaped = {**row, "split": "test"}
         return str(apply(self.transforms, shaped, seed=(int(self.facts.get("seed", 0)), 0))["text"])
 
     def by_text(

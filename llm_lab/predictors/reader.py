@@ -62,7 +62,10 @@ class Reader(Predictor):
         names, limit = self.facts["columns"], int(self.facts["max_length"])
         reading = getattr(self.model.config, SETTINGS)
         texts = [[str(row.get(names[role]) or "") for role in ("question", "context")] for row in rows]
-        asked = [Question(id="", question=question, context=context) for question, context in texts]
+        asked = [
+            Question(id="", question=self.transformed({"text": question}), context=context)
+            for question, context in texts
+        ]
         left = room(asked, self.tokenizer, max_length=limit)
         usable = [
             n for n, texts in enumerate(texts) if all(map(str.strip, texts)) and left[n] > reading["stride"]

@@ -30,9 +30,11 @@ class Retriever(Predictor):
         return super().load(folder)
 
     def text(self, row: Row) -> str:
-        """The text; a list is one in pieces, as in training."""
+        """The text; a list is one in pieces, as in training, and an anchor is transformed as there."""
         cell = row.get(self.columns[0]) or ""
-        return " ".join(cell).strip() if isinstance(cell, list) else str(cell).strip()
+        text = " ".join(cell).strip() if isinstance(cell, list) else str(cell).strip()
+        is_anchor = self.columns[0] == self.facts["columns"].get("anchor")
+        return self.transformed({"text": text}) if text and is_anchor else text
 
     def answer(self, rows: list[Row]) -> Iterator[Row]:
         """Yield an answer per row."""

@@ -15,7 +15,7 @@ from llm_lab.tracking import formats
 from llm_lab.tracking.summary import places_table
 
 MOST = 25  # lines; the others are in the file
-TRAINED = "run/trainable_parameters"
+TRAINED, OPTIMIZER = "run/trainable_parameters", "run/optimizer_bytes"
 STYLES = {FINISHED: "", FAILED: "red", "pruned": "dim", "pending": "dim"}
 
 
@@ -78,7 +78,8 @@ def _cells(table: Table, row: Row) -> list[str]:
     state = f"{row.state}: {formats.one_line(row.reason, 60)}" if row.state == FAILED else row.state
     trained = row.metrics.get(TRAINED)
     counted = "" if trained is None else f"{trained:,.0f}"
-    cost = [counted, formats.size(row.memory)] if costs(table) else []
+    sizes = [formats.size(size) for size in (row.metrics.get(OPTIMIZER), row.memory)]
+    cost = [counted, *sizes] if costs(table) else []
     step = "" if row.step is None else str(row.step)
     time = "" if row.seconds is None else formats.seconds(row.seconds)
     return [escape(text) for text in (*figures, *swept, state, *cost, step, time, row.directory)]
@@ -86,7 +87,8 @@ def _cells(table: Table, row: Row) -> list[str]:
 
 def costs(table: Table) -> tuple[str, ...]:
     """Columns for jobs that differ in how much trains."""
-    return ("trained", "memory") if len({row.metrics.get(TRAINED) for row in table.measured}) > 1 else ()
+    differ = len({row.metrics.get(TRAINED) for row in table.measured}) > 1
+    return ("trained", "optimizer", "memory") if differ else ()
 
 
 def short_names(keys: Sequence[str]) -> list[str]:

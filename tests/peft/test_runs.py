@@ -88,7 +88,7 @@ def test_killed_and_resumed(name: str, toy: Path, lab: Callable[..., Result]) ->
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-@pytest.mark.parametrize("choice", ["r_drop", "fgm", "smart", "[r_drop,fgm]"])
+@pytest.mark.parametrize("choice", ["r_drop", "fgm", "smart", "mixout", "[r_drop,mixout]"])
 def test_regularizers_are_chosen_by_a_word(choice: str, toy: Path, lab: Callable[..., Result]) -> None:
     words = ("+experiment=toy", "+debug=smoke", *QUICK[:2])
     assert lab(*words, "hydra.run.dir=plain").code == 0

@@ -125,11 +125,12 @@ def test_tables_keep_their_columns(tmp_path: Path, lab: Callable[..., Result]) -
 
 
 def test_a_model_that_foresees_no_text_is_refused_by_name(tmp_path: Path, lab: Callable[..., Result]) -> None:
-    saved("span_corruption.SpanCorruption", "t5", tmp_path)
+    facts = saved(*CAUSAL[0], tmp_path) / "llm_lab.json"
+    facts.write_text(facts.read_text().replace('"CausalLM"', '"Permuted"'))
     (tmp_path / "in.txt").write_text("a b\n")
     result = lab("predict", str(tmp_path), "--input", str(tmp_path / "in.txt"))
     assert result.code != 0
-    assert "a model of SpanCorruption gives texts no probability; those of CausalLM, MaskedLM" in result.err
+    assert "a model of Permuted gives texts no probability; those of CausalLM, MaskedLM" in result.err
 
 
 def test_no_model_is_named(tmp_path: Path) -> None:

@@ -65,6 +65,17 @@ def test_what_has_a_figure_is_not_measured_again(desk: Path, lab: Callable[..., 
     assert not (desk / "runs").exists()
 
 
+def test_an_experiment_may_put_away_what_is_published_of_its_base(
+    desk: Path, lab: Callable[..., Result]
+) -> None:
+    text = "# @package _global_\n# The same from random weights.\ndefaults: [quick]\nexpected: {published: null}\n"
+    (desk / "conf/experiment/scratch.yaml").write_text(text)
+    assert lab("+experiment=scratch").code == 0
+    assert lab("results", "--only", "scratch", "--dry").code == 0
+    found = row(desk, "scratch")
+    assert (found["published"], found["expected"][:13]) == ("\u2013", "0.900 \u00b1 0.500")
+
+
 def test_a_changed_experiment_has_no_figure(desk: Path, lab: Callable[..., Result]) -> None:
     assert lab("+experiment=quick").code == 0
     assert lab("results", "--only", "quick", "--dry").code == 0

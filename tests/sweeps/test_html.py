@@ -105,9 +105,11 @@ def test_what_trained_and_the_memory_stand_where_jobs_differ_in_it(tmp_path: Pat
     record(tmp_path, jobs, keys=("peft",))
     for name, count in (("full", 22713986), ("lora", 74498)):
         metrics = {"val/loss": 0.5, "run/trainable_parameters": count, "run/peak_rss_bytes": 1.5e9}
+        metrics["run/optimizer_bytes"] = 8.0 * count
         add_run(tmp_path, name, words=jobs[name], metrics=metrics)
     found = read(tmp_path).text
     assert "22,713,986" in found and "74,498" in found and "1.5 GB" in found
+    assert "optimizer" in found and "182 MB" in found
     assert "memory" not in read(mixed(tmp_path / "alike")).text
 
 

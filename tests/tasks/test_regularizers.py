@@ -116,7 +116,9 @@ def test_smart_takes_one_step_up_the_divergence(problem):
     assert torch.allclose(gradients(task, ours), gradients(task, theirs), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", options("task/regularizers"))
+@pytest.mark.parametrize(
+    "name", sorted({*options("task/regularizers")} - {"mixout"})
+)  # a wrapper of the model
 def test_every_choice_leaves_no_hook(name):
     task, batch = make(dropout=0.1), tiny_batch(4)
     (node,) = option("task/regularizers", name).values()
