@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llm_lab.data.annotations import Annotation, annotators_alone
 from llm_lab.data.arrow import TokenTable
 from llm_lab.data.passages import SHARED, room
 from llm_lab.data.progress import progress
@@ -19,6 +20,7 @@ from llm_lab.data.source import SPLITS, Source, parse_sources
 from llm_lab.data.source_data import SourceData
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.squad import Question, parse_columns, read_questions
+from llm_lab.data.transforms import apply
 from llm_lab.data.window_table import CHUNK, QUESTION_COLUMNS, WindowTable, write_windows
 from llm_lab.errors import ConfigError, DataError
 
@@ -48,6 +50,8 @@ class QuestionAnsweringData(SourceData):
         shared_type: give the tokens of the context that stand in the question a token type of their own, for a
             model with ``type_vocab_size`` 3 (the exact-match feature of Chen et al. 2017,
             https://arxiv.org/abs/1704.00051).
+        transforms: mapping from a name to a node of an ``llm_lab.data.annotations.Annotator``; one that changes texts
+            is refused, since answers have their places in them.
         batch_size: windows per micro-batch and rank.
         seed: of the order of the batches.
     """
@@ -66,6 +70,7 @@ class QuestionAnsweringData(SourceData):
         max_length: int = 384,
         stride: int = 128,
         shared_type: bool = False,
+        transforms: Mapping[str, Any] | None = None,
         batch_size: int = 16,
         seed: int = 42,
     ) -> None:
@@ -80,10 +85,13 @@ class QuestionAnsweringData(SourceData):
             max_length=max_length,
             batch_size=batch_size,
             seed=seed,
+            transforms=transforms,
         )
+        self.beside = annotators_alone(self.transforms, "answers have their places in them")
         self.columns = parse_columns(columns or {})
-        if not 0 <= stride < max_length:
-            raise ConfigError(f"data.stride: {stride} tokens of windows of {max_length}")
+        self.words = max_length - self.beside.tokens  # tokens of a window without facts
+        if not 0 <= stride < self.words:
+            raise ConfigError(f"data.stride: {stride} tokens of windows of {self.words}")
         self.stride, self.shared_type = stride, shared_type
 
     def recipe(self) -> Mapping[str, Any]:
@@ -95,11 +103,13 @@ class QuestionAnsweringData(SourceData):
             "shares": self.shares,
             "windows": [self.max_length, self.stride, *([SHARED] if self.shared_type else [])],
             "tokenizer": self.tokenizer.identity(),
+            **({"transforms": self.transform_identity()} if self.transforms else {}),
             "kept": [self.limit, self.max_rejected, self.licence],
         }
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read, divide, cut into windows."""
+        self.save_transforms(folder)
         with RejectLog(path=folder / NAME) as rejects:
             asked = list(self._read(rejects))
             total = len(asked) + rejects.reasons.total()
@@ -112,6 +122,8 @@ class QuestionAnsweringData(SourceData):
                 "max_length": self.max_length,
                 "stride": self.stride,
                 "shared": self.shared_type,
+                "known": self.known,
+                "beside": self.beside,
             }
             longest, windows = 0, Counter[str]()
             for split in SPLITS:
@@ -139,6 +151,12 @@ class QuestionAnsweringData(SourceData):
             },
         )
 
+    def known(self, split: str, question: Question) -> list[Annotation]:
+        """What the transforms say of a question and its context."""
+        row = {"question": question.question, "context": question.context, "split": split}
+        found: list[Annotation] = apply(self.transforms, row, seed=(self.seed, 0)).get("annotations", [])
+        return found
+
     def table(self, folder: Path, split: str, spec: DataSpec) -> WindowTable:
         """Windows of a split."""
         return WindowTable(folder=folder, split=split, pad_id=int(spec.summary["pad_id"]))
@@ -164,7 +182,7 @@ class QuestionAnsweringData(SourceData):
         fitting: list[Question] = []
         for start in range(0, len(asked), CHUNK):
             some = asked[start : start + CHUNK]
-            for one, left in zip(some, room(some, tokenizer, max_length=self.max_length), strict=True):
+            for one, left in zip(some, room(some, tokenizer, max_length=self.words), strict=True):
                 if left > self.stride:
                     fitting.append(one)
                 else:

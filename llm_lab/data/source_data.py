@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_lab.config import build
+from llm_lab.config import build, build_all
+from llm_lab.data.annotations import Annotator
 from llm_lab.data.module import TOKENIZER, DataModule
 from llm_lab.data.rejects import RejectLog
 from llm_lab.data.source import Source
 from llm_lab.data.spec import DataSpec, Problem
 from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
+from llm_lab.data.transforms import Transform
 from llm_lab.errors import ConfigError, DataError
+
+TRANSFORMS = "transforms"  # folder of what annotators know, by name
 
 
 class SourceData(DataModule):
@@ -29,6 +33,7 @@ class SourceData(DataModule):
         max_length: most tokens of what the model gets at once.
         batch_size: see `DataModule`.
         seed: see `DataModule`.
+        transforms: mapping from a name to a node of a `Transform`.
 
     Raises:
         ConfigError: a limit below 1.
@@ -46,6 +51,7 @@ class SourceData(DataModule):
         max_length: int,
         batch_size: int,
         seed: int,
+        transforms: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, seed=seed)
         if limit is not None and limit < 1:
@@ -53,6 +59,22 @@ class SourceData(DataModule):
         self.sources, self.licence, self.shares = sources, licence, shares
         self.limit, self.max_rejected, self.max_length = limit, max_rejected, max_length
         self.tokenizer: TokenizerSource = build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
+        self.transform_nodes = dict(transforms or {})
+        self.transforms: Mapping[str, Transform] = build_all(
+            self.transform_nodes, expected=Transform, key="data.transforms"
+        )
+
+    def transform_identity(self) -> list[Any]:
+        """What the transforms do depends on; empty without any."""
+        beside = [found for one in self.transforms.values() if (found := one.identity()) is not None]
+        return [self.transform_nodes, self.seed, *beside] if self.transforms else []
+
+    def save_transforms(self, folder: Path) -> None:
+        """Write what annotators know into the prepared folder: it goes with a model that was trained with them."""
+        for name, one in self.transforms.items():
+            if isinstance(one, Annotator):
+                (folder / TRANSFORMS / name).mkdir(parents=True)
+                one.save(folder / TRANSFORMS / name)
 
     @property
     def uris(self) -> list[str]:
@@ -112,6 +134,7 @@ class SourceData(DataModule):
                 "columns": columns,
                 "truncated_at": self.max_length,
                 "sources": self.uris,
+                **({"transforms": self.transform_nodes, "seed": self.seed} if self.transforms else {}),
                 **facts,
                 "tokenizer": tokenizer_report(tokenizer, sample),
                 "pad_id": tokenizer.pad_token_id or 0,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from llm_lab.data.alignment import Aligned, Aligner
+from llm_lab.data.annotations import Annotation
 from llm_lab.data.progress import progress
 from llm_lab.data.source import SPLITS
 from llm_lab.data.staging import KEPT, Staging
 from llm_lab.data.tagged import aligned_columns, tag_writer
 
 CHUNK = 512  # sentences that are tokenized together
+Known = Callable[[str, list[str]], list[Annotation]]
+"""What is known about the words of a sentence of a split."""
 
 
 @dataclass(kw_only=True)
@@ -38,18 +41,35 @@ class TagCounts:
             self.tags.update(tag for row in tags for tag in row)
 
 
-def write_tags(staging: Staging, folder: Path, names: Sequence[str], aligner: Aligner) -> TagCounts:
-    """Write an Arrow file per split that has rows."""
+def write_tags(
+    staging: Staging,
+    folder: Path,
+    names: Sequence[str],
+    aligner: Aligner,
+    *,
+    known: Known,
+    beside: Sequence[str] = (),
+) -> TagCounts:
+    """Write an Arrow file per split that has rows.
+
+    Args:
+        staging: the sentences.
+        folder: where the files are made.
+        names: of the tags.
+        aligner: cuts words into tokens.
+        known: annotations of a sentence.
+        beside: columns that they fill.
+    """
     number = {name: index for index, name in enumerate(names)}
     kept = staging.count(KEPT)
     counts = TagCounts()
     for split in (split for split in SPLITS if kept.get(split)):
         rows = iter(progress(staging.rows(split), f"tokenizing {split}", kept[split]))
-        with tag_writer(folder / f"{split}.arrow") as writer:
+        with tag_writer(folder / f"{split}.arrow", beside=beside) as writer:
             while chunk := list(islice(rows, CHUNK)):
                 words = [json.loads(values["words"]) for _, values, _ in chunk]
                 tags = [[number[tag] for tag in json.loads(label)] for _, _, label in chunk]
-                aligned = list(aligner.align(words))
-                writer.add({"tokens": words, "tags": tags, **aligned_columns(aligned)})
+                aligned = list(aligner.align(words, [known(split, row) for row in words]))
+                writer.add({"tokens": words, "tags": tags, **aligned_columns(aligned, beside=beside)})
                 counts.add(split, aligned, tags)
     return counts

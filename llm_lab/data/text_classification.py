@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_lab.config import build_all
+from llm_lab.data.annotations import Beside
 from llm_lab.data.columns import Columns
 from llm_lab.data.ingest import ingest
 from llm_lab.data.labelled import LabelTable
@@ -21,7 +21,6 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenize import tokenize
-from llm_lab.data.transforms import Transform
 from llm_lab.errors import ConfigError, DataError
 
 FORMAT = 1  # of the prepared folder; a change makes old folders unknown
@@ -102,16 +101,14 @@ class TextClassificationData(SourceData):
             max_length=max_length,
             batch_size=batch_size,
             seed=seed,
+            transforms=transforms,
         )
         self.columns, self.problem, self.labels = roles, problem, labels
         self.read_label = label_reader(labels, problem=problem, separator=label_separator)
         keep = "keep" if problem == "regression" else conflicts  # raters may differ about a number
         self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
         self.fold = _fold(fold, folds)
-        self.transform_nodes = dict(transforms or {})
-        self.transforms: Mapping[str, Transform] = build_all(
-            self.transform_nodes, expected=Transform, key="data.transforms"
-        )
+        self.beside = Beside.of(self.transforms)
         self._told = {"separator": label_separator}
 
     def recipe(self) -> Mapping[str, Any]:
@@ -126,7 +123,7 @@ class TextClassificationData(SourceData):
             "policy": vars(self.policy),
             "tokenizer": self.tokenizer.identity(),
             "max_length": self.max_length,
-            "transforms": [self.transform_nodes, self.seed] if self.transforms else [],
+            "transforms": self.transform_identity(),
             "shown": [self.licence, self.max_rejected],
         }
 
@@ -134,6 +131,7 @@ class TextClassificationData(SourceData):
         """Read, clean, settle, tokenize."""
         staging = Staging(folder=folder, shares=self.shares, fold=self.fold)
         try:
+            self.save_transforms(folder)
             read, places = ingest(self, staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
             settled = settle(staging, self.policy)
             targets = Targets.of(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_lab.data.alignment import Aligner
+from llm_lab.data.annotations import Annotation, annotators_alone
 from llm_lab.data.columns import CleanRow
 from llm_lab.data.entity_kinds import kinds_of, places_of
 from llm_lab.data.module import TOKENIZER
@@ -26,6 +27,7 @@ from llm_lab.data.staging import Staging
 from llm_lab.data.tag_tokens import write_tags
 from llm_lab.data.tagged import TagTable
 from llm_lab.data.tags import tag_names
+from llm_lab.data.transforms import apply
 from llm_lab.errors import DataError
 
 FORMAT = 2  # of the prepared folder; a change makes old folders unknown
@@ -60,6 +62,8 @@ class TokenClassificationData(SourceData):
         max_rejected: share of unusable sentences above which the run stops.
         max_length: most tokens that the model gets at once: longer sentences are cut into windows.
         stride: tokens that a window repeats of the one before it; None for a quarter of ``max_length``.
+        transforms: mapping from a name to a node of an ``llm_lab.data.annotations.Annotator``; one that changes texts
+            is refused, since each word has its tag.
         batch_size: sentences per micro-batch and rank.
         seed: of the order of the batches.
     """
@@ -88,6 +92,7 @@ class TokenClassificationData(SourceData):
         max_rejected: float = 0.1,
         max_length: int = 128,
         stride: int | None = None,
+        transforms: Mapping[str, Any] | None = None,
         batch_size: int = 32,
         seed: int = 42,
     ) -> None:
@@ -101,7 +106,9 @@ class TokenClassificationData(SourceData):
             max_length=max_length,
             batch_size=batch_size,
             seed=seed,
+            transforms=transforms,
         )
+        self.beside = annotators_alone(self.transforms, "each word has its tag")
         self.reader = SentenceReader(
             **{"tokens": 0, "tags": -1, **(columns or {})},
             comment=comment,
@@ -128,6 +135,7 @@ class TokenClassificationData(SourceData):
             "policy": vars(self.policy),
             "tokenizer": self.tokenizer.identity(),
             "windows": [self.max_length, self.stride],
+            **({"transforms": self.transform_identity()} if self.transforms else {}),
             "shown": [self.licence, self.max_rejected],
         }
 
@@ -135,13 +143,16 @@ class TokenClassificationData(SourceData):
         """Read, settle, name the tags, tokenize."""
         staging = Staging(folder=folder, shares=self.shares)
         try:
+            self.save_transforms(folder)
             read = self._ingest(staging, folder, fingerprint)
             settled = settle(staging, self.policy)
             kinds, warnings = kinds_of(places_of(staging), self.reader.labels)
             names = tag_names(kinds, self.reader.scheme)
             tokenizer = self.save_tokenizer(folder, lambda: _training_texts(staging))
-            aligner = Aligner(tokenizer=folder / TOKENIZER, max_length=self.max_length, stride=self.stride)
-            counts = write_tags(staging, folder, names, aligner)
+            sizes: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "facts": self.beside.tokens}
+            aligner = Aligner(tokenizer=folder / TOKENIZER, **sizes)
+            beside = self.beside.columns
+            counts = write_tags(staging, folder, names, aligner, known=self.known, beside=beside)
             return self.described(
                 problem="tokens",
                 labels=names,
@@ -163,6 +174,12 @@ class TokenClassificationData(SourceData):
             )
         finally:
             staging.close()
+
+    def known(self, split: str, words: list[str]) -> list[Annotation]:
+        """What the transforms say of the words of a sentence."""
+        row = apply(self.transforms, {"text": " ".join(words), "split": split}, seed=(self.seed, 0))
+        found: list[Annotation] = row.get("annotations", [])
+        return found
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> TagTable:
         """Tokens and tags of a split."""

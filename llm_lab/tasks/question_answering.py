@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 from torchmetrics import MeanMetric
 
+from llm_lab.data.annotations import BESIDE
 from llm_lab.data.passages import SHARED
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.window_table import from_codes
@@ -76,8 +77,8 @@ class QuestionAnswering(Task):
             )
 
     def inputs(self, batch: Batch) -> dict[str, Any]:
-        """Tokens, and types where the model knows them."""
-        names = ("input_ids", "attention_mask", "token_type_ids")
+        """Tokens, types where the model knows them, and what stands beside the tokens."""
+        names = ("input_ids", "attention_mask", "token_type_ids", *BESIDE)
         inputs = {name: batch[name] for name in names if name in batch}
         return without_foreign_types(inputs, self.network())
 
