@@ -185,6 +185,7 @@ class LinkPrediction(Task):
     def on_test_epoch_end(self) -> None:
         """The same under ``test/``, with an interval, by relation, and of triples that are known to be false."""
         relations, ranks = self._log("test")
+        self.row_scores = by_triple(ranks)
         low, high = interval(1 / ranks.realistic)
         more = {"mrr_low": low, "mrr_high": high, **self._told_apart()}
         self.log_dict({f"test/{name}": value for name, value in more.items()})

@@ -17,7 +17,7 @@ from llm_lab.data.window_table import from_codes
 from llm_lab.errors import ConfigError
 from llm_lab.models.heads import Head
 from llm_lab.tasks.segments import without_foreign_types
-from llm_lab.tasks.squad_metrics import answer_metrics
+from llm_lab.tasks.squad_metrics import OfQuestions, answer_metrics
 from llm_lab.tasks.task import Batch, Task
 
 SETTINGS = "reading"  # of the saved configuration: what a reader of it needs beside the weights
@@ -120,6 +120,8 @@ class QuestionAnswering(Task):
 
     def on_test_epoch_end(self) -> None:
         """The same under ``test/``."""
+        each = {name: cast("OfQuestions", metric).each() for name, metric in self.metrics.items()}
+        self.row_scores = {name: torch.stack([one, torch.ones_like(one)], -1) for name, one in each.items()}
         self._log("test")
 
     def _log(self, split: str) -> None:
