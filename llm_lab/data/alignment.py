@@ -109,7 +109,9 @@ class Aligner:
         woven = woven_words(words, annotations, pieces=self._pieces, tokens=self._facts)
         columns = zip(woven.ids, woven.entities, woven.branches, strict=True)
         return [
-            _Unit([number], IGNORED, 0, branch) if branch > 0 else _Unit(pieces[number], number, entity, branch)
+            _Unit([number], IGNORED, 0, branch)
+            if branch > 0
+            else _Unit(pieces[number], number, entity, branch)
             for number, entity, branch in columns
         ]
 

@@ -137,7 +137,9 @@ class Woven:
     def add(self, token: int, origin: int, entity: int, branch: int) -> None:
         """Append an element."""
         for column, value in zip(
-            (self.ids, self.origin, self.entities, self.branches), (token, origin, entity, branch), strict=True
+            (self.ids, self.origin, self.entities, self.branches),
+            (token, origin, entity, branch),
+            strict=True,
         ):
             column.append(value)
 
@@ -170,15 +172,17 @@ def weave(
         covered = [n for n, place in enumerate(places) if place is not None and _touch(place, one)]
         if not covered:
             continue
+        taken = any(branches[n] for n in covered)  # of two annotations that overlap the first has its facts
         told: list[tuple[int, int]] = []
-        for number, fact in enumerate(one.facts[: FACTS - 1], start=1):
+        for number, fact in enumerate(() if taken else one.facts[: FACTS - 1], start=1):
             found = pieces(fact)
             if len(found) <= tokens:
                 tokens -= len(found)
                 told += [(token, (part + 1) * FACTS + number) for token in found]
         part += bool(told)
         for n in covered:
-            entities[n], branches[n] = one.entity, -part * FACTS if told else 0
+            entities[n] = entities[n] or one.entity
+            branches[n] = -part * FACTS if told else branches[n]
         behind.setdefault(covered[-1], []).extend(told)
     woven = Woven()
     for n, token in enumerate(ids):

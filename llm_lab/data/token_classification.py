@@ -149,7 +149,11 @@ class TokenClassificationData(SourceData):
             kinds, warnings = kinds_of(places_of(staging), self.reader.labels)
             names = tag_names(kinds, self.reader.scheme)
             tokenizer = self.save_tokenizer(folder, lambda: _training_texts(staging))
-            sizes: dict[str, Any] = {"max_length": self.max_length, "stride": self.stride, "facts": self.beside.tokens}
+            sizes: dict[str, Any] = {
+                "max_length": self.max_length,
+                "stride": self.stride,
+                "facts": self.beside.tokens,
+            }
             aligner = Aligner(tokenizer=folder / TOKENIZER, **sizes)
             beside = self.beside.columns
             counts = write_tags(staging, folder, names, aligner, known=self.known, beside=beside)

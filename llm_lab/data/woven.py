@@ -70,9 +70,7 @@ def places_of(
     parts: Sequence[int | None], spans: Sequence[tuple[int, int]], fields: tuple[str, str]
 ) -> list[Place | None]:
     """Where tokens stand in two texts of these names; None for special tokens."""
-    return [
-        None if part is None else (fields[part], *span) for part, span in zip(parts, spans, strict=True)
-    ]
+    return [None if part is None else (fields[part], *span) for part, span in zip(parts, spans, strict=True)]
 
 
 def woven_words(words: Sequence[str], annotations: Sequence[Annotation], **how: Any) -> Woven:

@@ -116,7 +116,9 @@ class Verbalize(Linking):
         try:
             pattern.format(relation="", tail="")
         except (KeyError, IndexError, ValueError) as error:
-            raise ConfigError(f"pattern: only {{relation}} and {{tail}} may stand in braces: {pattern!r}") from error
+            raise ConfigError(
+                f"pattern: only {{relation}} and {{tail}} may stand in braces: {pattern!r}"
+            ) from error
         self.facts, self.tokens, self.pattern = facts, tokens, pattern
         self.columns = (BRANCHES,) if visibility else ()  # type: ignore[misc] - of this one alone
 

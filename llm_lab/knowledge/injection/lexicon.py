@@ -74,7 +74,9 @@ class Lexicon:
         return text in self._written if abbreviation else True
 
 
-def from_store(store: Store, *, most: int, only: Sequence[str] | None = None, language: str = "en") -> Lexicon:
+def from_store(
+    store: Store, *, most: int, only: Sequence[str] | None = None, language: str = "en"
+) -> Lexicon:
     """The lexicon of a graph.
 
     Args:
