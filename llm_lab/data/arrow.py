@@ -93,7 +93,7 @@ class TokenTable(Table):
         return self.counts(IDS, rows)
 
     def batch(self, rows: IntArray, epoch: int) -> Batch:
-        """``input_ids`` and ``attention_mask``, with ``token_type_ids`` and `BESIDE` where the file has them: [B, T] each."""
+        """``input_ids``, ``attention_mask``, and of ``token_type_ids`` and `BESIDE` what there is: [B, T] each."""
         batch = pad(self.tokens(rows), pad_id=self.pad_id)
         for name in (TYPES, *BESIDE):
             if name in self.names:

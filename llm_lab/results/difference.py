@@ -77,9 +77,9 @@ def gap_rows(found: Sequence[Difference]) -> list[dict[str, Any]]:
 
 
 def interval(ours: Sequence[Parts], theirs: Sequence[Parts], *, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the difference of two metrics: paired bootstrap, percentile method (Efron and Tibshirani 1993).
+    """The 95 % interval of the difference of two metrics by a paired bootstrap, percentile method.
 
-    The same rows are drawn for both, and of several seeds the same seeds.
+    The same rows are drawn for both, and of several seeds the same seeds (Efron and Tibshirani 1993).
 
     Args:
         ours: parts [N, 2] by seed.

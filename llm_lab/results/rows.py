@@ -1,7 +1,7 @@
 """What each test row counted for a metric, kept beside a run's metrics: by it two runs are compared row by row.
 
-A metric that is a ratio of two sums over rows is kept as those two numbers of each row: an accuracy as (right, 1), the F1
-of entities as (2 * right, told + there), a mean reciprocal rank as (sum over the questions of a triple, their number).
+A metric that is a ratio of two sums over rows is kept as those two numbers of each row: an accuracy as (right, 1), the
+F1 of entities as (2 * right, told + there), a mean reciprocal rank as (sum over a triple's questions, their number).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read_rows(run: Path) -> tuple[str, dict[str, Parts]]:
     file = run / FILE
     if not file.is_file():
         raise RunError(
-            f"{run} kept no {FILE}: it was not tested, its metrics are no means over rows, or it is older than this file"
+            f"{run} kept no {FILE}: it was not tested, none of its metrics is a mean over rows, or it is an older run"
         )
     with np.load(file, allow_pickle=False) as arrays:
         parts = {name: arrays[name] for name in arrays.files if name != ROWS}

@@ -79,7 +79,7 @@ class Asked(Kept):
 
 
 def by_triple(ranks: Ranks) -> dict[str, Tensor]:
-    """What each triple counts, as `llm_lab.results.rows` has it: ranks [2 N] of both its questions, one behind the other."""
+    """What each triple counts, as `llm_lab.results.rows` has it: ranks [2 N] of both questions of each."""
     found = ranks.realistic
     worth = {"mrr": 1 / found, **{f"hits@{k}": (found <= k).float() for k in (1, 3, 10)}}
     sums = {name: value.view(-1, 2).sum(1) for name, value in worth.items()}

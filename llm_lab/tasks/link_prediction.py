@@ -21,7 +21,7 @@ from llm_lab.models.graph.saved import write_scorer
 from llm_lab.models.graph.scorer import Scorer, device_of
 from llm_lab.models.heads import Head
 from llm_lab.tasks.link_losses import Loss, Right, against_all, against_some
-from llm_lab.tasks.link_metrics import Asked
+from llm_lab.tasks.link_metrics import Asked, by_triple
 from llm_lab.tasks.link_tables import by_kind, by_relation, classification, interval
 from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.task import Batch, Task

@@ -2,8 +2,8 @@
 
 After ERNIE (Zhang et al. 2019, https://arxiv.org/abs/1905.07129) and KnowBERT (Peters et al. 2019,
 https://arxiv.org/abs/1909.04164): vectors learned from triples are projected to the width of the model. The gate is
-closed at first (as in Alayrac et al. 2022, https://arxiv.org/abs/2204.14198), so that training begins at the model as it
-was.
+closed at first (as in Alayrac et al. 2022, https://arxiv.org/abs/2204.14198), so that training begins at the model
+as it was.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Entities(Inside):
         del layer
         if self.given is None:
             return args, inputs
-        states, *rest = args if args else [inputs["hidden_states"]]
+        states, *rest = args or [inputs["hidden_states"]]
         vectors = self.project(self.table(self.given)) * self.gate.tanh()
         states = states + (vectors * (self.given > 0).unsqueeze(-1)).to(states.dtype)
         return ((states, *rest), inputs) if args else (args, {**inputs, "hidden_states": states})

@@ -1,4 +1,4 @@
-"""What injection puts into a model: parts that take their own column out of the inputs, and are saved with the model."""
+"""What injection puts into a model: parts that take their own column of the inputs, and are saved with the model."""
 
 from __future__ import annotations
 

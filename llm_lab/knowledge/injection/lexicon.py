@@ -67,7 +67,7 @@ class Lexicon:
         return self.entries[number].degree, -number
 
     def _fits(self, text: str) -> bool:
-        """Whether a mention is written as a name: what reads like an ordinary word has to stand there as in the graph."""
+        """Whether a mention is written as a name: an abbreviation as in the graph, a word not in small letters."""
         if text.islower() and " " not in text:
             return False
         abbreviation = len(text) <= self.shortest

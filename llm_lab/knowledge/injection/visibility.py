@@ -19,8 +19,8 @@ BEHIND_PADDING = frozenset({"roberta", "xlm-roberta", "camembert"})  # or from b
 def visible(branches: Tensor) -> Tensor:
     """Which token sees which, [B, T] to [B, T, T].
 
-    Words of the text see each other, words of a fact too; between the two there is sight only from a fact to the part of
-    the text that it is about, and back.
+    Words of the text see each other, words of a fact too; between the two there is sight only from a fact to the part
+    of the text that it is about, and back.
     """
     trunk = branches <= 0
     part = branches.abs() // FACTS
