@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import Any
 
@@ -16,6 +17,7 @@ from llm_lab.baselines.evaluate import evaluate_baselines
 from llm_lab.config import build_all
 from llm_lab.config.secrets import storable
 from llm_lab.data.module import DataModule
+from llm_lab.errors import RunError
 from llm_lab.launch.place import placed
 from llm_lab.modes.run import CONFIG, Run
 from llm_lab.results.difference import Difference, differences, flat_gaps, gap_rows
@@ -33,6 +35,7 @@ from llm_lab.tracking.summary import places_table, summary_table
 from llm_lab.tracking.trackers import describe, locations, publish
 
 Metrics = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 def begin(run: Run, data: DataModule) -> None:
@@ -120,12 +123,18 @@ def _baselines(run: Run, data: DataModule, ledger: Ledger, *, tested: bool) -> d
 
 
 def _differences(run: Run) -> dict[str, list[Difference]]:
-    """How far this run is above each run that is a baseline of it, by the baseline's name."""
+    """How far this run is above each run that is a baseline of it, by the baseline's name; one on other rows is told."""
     if not (run.directory / FILE).is_file():
         return {}
     built = build_all(run.config.baseline, expected=Baseline, key="baseline")
     others = {name: one.directory for name, one in built.items() if isinstance(one, AnotherRun)}
-    return {name: differences([run.directory], [other]) for name, other in others.items()}
+    found = {}
+    for name, other in others.items():
+        try:
+            found[name] = differences([run.directory], [other])
+        except RunError as error:  # the figures stand without it
+            log.warning("no difference to `%s`: %s", name, error)
+    return found
 
 
 def _print(run: Run, metrics: Metrics, baselines: dict[str, float], stored: dict[str, Any]) -> None:

@@ -127,14 +127,15 @@ def differences(ours: Sequence[Path], theirs: Sequence[Path]) -> list[Difference
     """
     read = [[read_rows(run) for run in runs] for runs in (ours, theirs)]
     first = read[0][0][0]
-    for run, (digest, _) in zip([*ours, *theirs], [*read[0], *read[1]], strict=True):
-        if digest != first:
+    rows = {len(one) for one in read[0][0][1].values()}
+    for run, (digest, found) in zip([*ours, *theirs], [*read[0], *read[1]], strict=True):
+        if digest != first or {len(one) for one in found.values()} != rows:
             raise RunError(f"{run} and {ours[0]} were tested on other rows, so their difference says nothing")
-    parts = [[found for _, found in some] for some in read]
-    names = [name for name in parts[0][0] if all(name in found for some in parts for found in some)]
+    parts = [[kept for _, kept in some] for some in read]
+    names = [name for name in parts[0][0] if all(name in kept for some in parts for kept in some)]
     if not names:
         raise RunError(f"{ours[0]} and {theirs[0]} have no metric by row in common")
-    return [compared(name, *([found[name] for found in some] for some in parts)) for name in names]
+    return [compared(name, *([kept[name] for kept in some] for some in parts)) for name in names]
 
 
 def compared(metric: str, ours: Sequence[Parts], theirs: Sequence[Parts]) -> Difference:
