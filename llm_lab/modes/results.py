@@ -123,7 +123,7 @@ def _baselines(run: Run, data: DataModule, ledger: Ledger, *, tested: bool) -> d
 
 
 def _differences(run: Run) -> dict[str, list[Difference]]:
-    """How far this run is above each run that is a baseline of it, by the baseline's name; one on other rows is told."""
+    """How far this run is above each run that is a baseline of it, by its name; one on other rows is told."""
     if not (run.directory / FILE).is_file():
         return {}
     built = build_all(run.config.baseline, expected=Baseline, key="baseline")
