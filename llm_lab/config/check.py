@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from llm_lab.config import (
     origins,
     rules,
+    rules_injection,  # noqa: F401 - registers its rules
     rules_peft,  # noqa: F401 - registers its rules
     rules_problem,  # noqa: F401 - registers its rules
     rules_sharded,  # noqa: F401 - registers its rules
@@ -29,6 +30,9 @@ from llm_lab.config.signature import Signature
 from llm_lab.config.types import MISSING, Type
 from llm_lab.config.unknown import propose
 
+_UNKNOWN = {  # keys that a group of ours may set, whatever is chosen beside it
+    "data.transforms": "these data take no row transforms, and so no `knowledge/injection=` either"
+}
 _CONTROL_NAME = re.compile(r"_\w+_$")  # `_partial_`, `_args_` and the like say how, not what to build
 
 
@@ -166,7 +170,9 @@ def _value(name: str, item: Any, key: str, signature: Signature, composed: Compo
     elif name in signature.parameters:
         yield from _typed(signature.parameters[name].type, item, inner)
     elif not signature.open:
-        yield Fault(key=inner, message="unknown key", suggestion=propose(composed.config, inner))
+        why = _UNKNOWN.get(inner)
+        near = "" if why else propose(composed.config, inner)
+        yield Fault(key=inner, message=why or "unknown key", suggestion=near)
 
 
 def _typed(kind: Type, value: Any, key: str) -> Iterator[Fault]:

@@ -59,6 +59,12 @@ VERBS: dict[str, Verb] = {
         help="run an experiment, or a run, again: is its figure within tolerance?",
         positionals=("RUN|EXPERIMENT",),
     ),
+    "compare": Verb(
+        help="the difference of two runs, or of two experiments over their seeds, with its interval",
+        positionals=("RUN|EXPERIMENT", "RUN|EXPERIMENT"),
+        flags={"--seeds": Flag(help="how many of each experiment (default: as its figure has)", value="N")},
+        overrides=False,
+    ),
     "graph": Verb(
         help="a knowledge graph: stats, validate, query, convert; build one from a table or from data=",
         positionals=("ACTION", "[GRAPH]"),

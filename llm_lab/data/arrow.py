@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
+from llm_lab.data.annotations import BESIDE
 from llm_lab.data.collate import pad, pad_column
 from llm_lab.data.table import Batch, IntArray, Table
 
@@ -92,10 +93,11 @@ class TokenTable(Table):
         return self.counts(IDS, rows)
 
     def batch(self, rows: IntArray, epoch: int) -> Batch:
-        """``input_ids`` and ``attention_mask``, with ``token_type_ids`` where the file has them: [B, T] each."""
+        """``input_ids``, ``attention_mask``, and of ``token_type_ids`` and `BESIDE` what there is: [B, T] each."""
         batch = pad(self.tokens(rows), pad_id=self.pad_id)
-        if TYPES in self.names:
-            batch[TYPES] = pad_column(self.column(TYPES, rows), like=batch[IDS], fill=0)
+        for name in (TYPES, *BESIDE):
+            if name in self.names:
+                batch[name] = pad_column(self.column(name, rows), like=batch[IDS], fill=0)
         return batch
 
     def tokens(self, rows: IntArray) -> list[npt.NDArray[np.int32]]:

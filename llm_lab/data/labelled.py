@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,20 @@ from llm_lab.data.table import Batch, IntArray
 LABEL_TYPES = {"single_label": pa.int32(), "multi_label": INTEGERS, "regression": pa.float64()}
 
 
-def label_writer(path: Path, problem: Problem, *, paired: bool = False) -> ArrowWriter:
-    """A file of ``text``, ``label`` and ``input_ids``; of pairs also ``pair`` and ``token_type_ids``."""
+def label_writer(
+    path: Path, problem: Problem, *, paired: bool = False, beside: Sequence[str] = ()
+) -> ArrowWriter:
+    """A file of ``text``, ``label`` and ``input_ids``; of pairs also ``pair`` and ``token_type_ids``.
+
+    Args:
+        path: the file.
+        problem: what a label is.
+        paired: whether rows have two texts.
+        beside: further columns of numbers, one per token.
+    """
     columns = {"text": pa.string(), "label": LABEL_TYPES[problem], IDS: INTEGERS}
     pairs = {"pair": pa.string(), TYPES: INTEGERS} if paired else {}
-    return ArrowWriter(path=path, columns=columns | pairs)
+    return ArrowWriter(path=path, columns=columns | pairs | dict.fromkeys(beside, INTEGERS))
 
 
 class LabelTable(TokenTable):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from llm_lab.data.annotations import Annotation, Beside, Woven, weave
 from llm_lab.data.squad import Question, Span
+from llm_lab.data.woven import pieces_of, places_of
 
+FIELDS = ("question", "context")
+NOWHERE = (-1, -1)  # span of a token that does not stand in the context
 SHARED = 2  # type of a token of the context that stands in the question too
 
 
@@ -20,8 +24,11 @@ class Passage:
         ids: tokens, special ones included.
         types: 0 for the question, 1 for the context, 2 for what stands in both where that is marked.
         first: place of the context's first token.
-        spans: first character and the one behind the last, in the context, of each token from ``first`` on.
+        spans: first character and the one behind the last, in the context, of each token from ``first`` on; -1 for
+            tokens of facts.
         covers: the same of the whole stretch.
+        entity_ids: see `llm_lab.data.annotations`; empty without annotations.
+        branches: likewise.
     """
 
     question: int
@@ -30,6 +37,8 @@ class Passage:
     first: int
     spans: list[Span]
     covers: Span
+    entity_ids: list[int] = field(default_factory=list)
+    branches: list[int] = field(default_factory=list)
 
     def target(self, span: Span | None) -> Span:
         """First and last token of an answer; (0, 0), the first token of all, where it is not in this passage."""
@@ -49,17 +58,29 @@ def room(questions: Sequence[Question], tokenizer: Any, *, max_length: int) -> l
 
 
 def passages(
-    questions: Sequence[Question], tokenizer: Any, *, max_length: int, stride: int, shared: bool = False
+    questions: Sequence[Question],
+    tokenizer: Any,
+    *,
+    max_length: int,
+    stride: int,
+    shared: bool = False,
+    annotations: Sequence[Sequence[Annotation]] = (),
+    beside: Beside | None = None,
 ) -> Iterator[Passage]:
     """Yield the passages of the questions, in order; questions are never cut.
+
+    Where there are annotations, each passage has the facts about its own words in it.
 
     Args:
         questions: each leaves `room` for more than ``stride`` tokens.
         tokenizer: a fast one, whose tokens know their characters.
-        max_length: tokens of a passage.
+        max_length: tokens of a passage, without facts.
         stride: tokens of the context that a passage shares with the one before.
         shared: mark the tokens of the context that stand in the question too.
+        annotations: of question and context, by question.
+        beside: how many tokens facts may take; None for no annotations.
     """
+    pieces = pieces_of(tokenizer)
     encoded = tokenizer(
         [one.question for one in questions],
         [one.context for one in questions],
@@ -81,7 +102,7 @@ def passages(
         ends = number + 1 == len(sources) or sources[number + 1] != question
         whole = len(questions[question].context)
         ids, types = encoded["input_ids"][number], encoded["token_type_ids"][number]
-        yield Passage(
+        made = Passage(
             question=question,
             ids=ids,
             types=_marked(ids, types, encoded.sequence_ids(number)) if shared else types,
@@ -89,6 +110,31 @@ def passages(
             spans=spans,
             covers=(0 if begins else spans[0][0], whole if ends else spans[-1][1]),
         )
+        if beside is None or not beside.there:
+            yield made
+            continue
+        found = places_of(encoded.sequence_ids(number), encoded["offset_mapping"][number], FIELDS)
+        woven = weave(ids, found, annotations[question], pieces=pieces, tokens=beside.tokens)
+        yield _with_facts(made, woven)
+
+
+def _with_facts(made: Passage, woven: Woven) -> Passage:
+    """The passage with facts in it: the words of the context keep their places in it."""
+    first = woven.origin.index(made.first)
+    spans = [
+        made.spans[origin - made.first] if branch <= 0 else NOWHERE
+        for origin, branch in zip(woven.origin[first:], woven.branches[first:], strict=True)
+        if origin < made.first + len(made.spans)
+    ]
+    return replace(
+        made,
+        ids=woven.ids,
+        types=[made.types[origin] for origin in woven.origin],
+        first=first,
+        spans=spans,
+        entity_ids=woven.entities,
+        branches=woven.branches,
+    )
 
 
 def _marked(ids: Sequence[int], types: Sequence[int], parts: Sequence[int | None]) -> list[int]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llm_lab.data.annotations import Annotation
 from llm_lab.data.arrow import TokenTable
 from llm_lab.data.passages import SHARED, room
 from llm_lab.data.progress import progress
@@ -21,6 +22,7 @@ from llm_lab.data.source_data import SourceData
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.squad import Question, parse_columns, read_questions
 from llm_lab.data.staging import key_of
+from llm_lab.data.transforms import Transform
 from llm_lab.data.window_table import CHUNK, QUESTION_COLUMNS, WindowTable, write_windows
 from llm_lab.errors import ConfigError, DataError
 
@@ -49,11 +51,8 @@ class QuestionAnsweringData(SourceData):
         max_rejected: share of unusable questions above which the run stops.
         max_length: tokens of a window: question, stretch of the context, special tokens.
         stride: tokens of the context that a window shares with the one before.
-        transforms: mapping from a name to a node of a `Transform`, whose ``text`` is the question: a context stays as
-            it is, and so do the answers in it.
-        shared_type: give the tokens of the context that stand in the question a token type of their own, for a
-            model with ``type_vocab_size`` 3 (the exact-match feature of Chen et al. 2017,
-            https://arxiv.org/abs/1704.00051).
+        transforms: mapping from a name to a node of a `Transform`, whose ``text`` is the question, so that answers keep
+            their places in a context; an ``llm_lab.data.annotations.Annotator`` reads both.
         batch_size: windows per micro-batch and rank.
         seed: of the order of the batches.
     """
@@ -94,8 +93,9 @@ class QuestionAnsweringData(SourceData):
             seed=seed,
         )
         self.columns = parse_columns(columns or {})
-        if not 0 <= stride < max_length:
-            raise ConfigError(f"data.stride: {stride} tokens of windows of {max_length}")
+        self.words = max_length - self.beside.tokens  # tokens of a window without facts
+        if not 0 <= stride < self.words:
+            raise ConfigError(f"data.stride: {stride} tokens of windows of {self.words}")
         self.stride, self.shared_type = stride, shared_type
 
     def recipe(self) -> Mapping[str, Any]:
@@ -113,6 +113,7 @@ class QuestionAnsweringData(SourceData):
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read, divide, cut into windows."""
+        self.save_transforms(folder)
         with RejectLog(path=folder / NAME) as rejects:
             asked = list(self._read(rejects))
             total = len(asked) + rejects.reasons.total()
@@ -126,6 +127,8 @@ class QuestionAnsweringData(SourceData):
                 "max_length": self.max_length,
                 "stride": self.stride,
                 "shared": self.shared_type,
+                "known": self.known,
+                "beside": self.beside,
             }
             longest, windows = 0, Counter[str]()
             for split in SPLITS:
@@ -152,6 +155,14 @@ class QuestionAnsweringData(SourceData):
                 "windows": dict(windows),
             },
         )
+
+    def refused(self, transform: Transform) -> str | None:
+        """Nothing: texts change in the question alone, so that answers keep their places."""
+        return None
+
+    def known(self, split: str, question: Question) -> list[Annotation]:
+        """What the transforms say of a question and its context."""
+        return self.annotations({"question": question.question, "context": question.context, "split": split})
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> WindowTable:
         """Windows of a split."""
@@ -181,7 +192,7 @@ class QuestionAnsweringData(SourceData):
         fitting: list[Question] = []
         for start in range(0, len(asked), CHUNK):
             some = asked[start : start + CHUNK]
-            for one, left in zip(some, room(some, tokenizer, max_length=self.max_length), strict=True):
+            for one, left in zip(some, room(some, tokenizer, max_length=self.words), strict=True):
                 if left > self.stride:
                     fitting.append(one)
                 else:

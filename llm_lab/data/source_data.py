@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_lab.config import build, build_all
+from llm_lab.data.annotations import Annotation, Annotator, Beside
 from llm_lab.data.module import TOKENIZER, DataModule
 from llm_lab.data.rejects import RejectLog
 from llm_lab.data.shares import parse_fold
@@ -14,8 +15,10 @@ from llm_lab.data.source import Source
 from llm_lab.data.spec import DataSpec, Problem
 from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.tokenizers import TokenizerSource
-from llm_lab.data.transforms import Transform, apply
+from llm_lab.data.transforms import Row, Transform, apply
 from llm_lab.errors import ConfigError, DataError
+
+TRANSFORMS = "transforms"  # folder of what annotators know, by name
 
 
 class SourceData(DataModule):
@@ -39,9 +42,6 @@ class SourceData(DataModule):
     Raises:
         ConfigError: a limit below 1, a fold that there is not, or a transform that does not suit the rows.
     """
-
-    transform: type[Transform] = Transform
-    """What the transforms have to be."""
 
     def __init__(
         self,
@@ -68,19 +68,46 @@ class SourceData(DataModule):
         self.fold = parse_fold(fold, folds)
         self.transform_nodes = dict(transforms or {})
         self.transforms: Mapping[str, Transform] = build_all(
-            self.transform_nodes, expected=self.transform, key="data.transforms"
+            self.transform_nodes, expected=Transform, key="data.transforms"
         )
+        for name, one in self.transforms.items():
+            if why := self.refused(one):
+                raise ConfigError(f"data.transforms.{name}: {type(one).__name__} {why}")
+        self.beside = Beside.of(self.transforms)
+        self.annotators = {name: one for name, one in self.transforms.items() if isinstance(one, Annotator)}
+        self.changing = {name: one for name, one in self.transforms.items() if name not in self.annotators}
+
+    def refused(self, transform: Transform) -> str | None:
+        """Why a transform does not suit the rows; None where it does."""
+        beside = isinstance(transform, Annotator)
+        return "tells of places in a text, which these rows have no room for" if beside else None
 
     @property
     def variation(self) -> dict[str, Any]:
         """The part of the recipe that says which fold is validated and how rows are changed."""
         fold = {"fold": self.fold} if self.fold else {}
-        return fold | ({"transforms": [self.transform_nodes, self.seed]} if self.transforms else {})
+        return fold | ({"transforms": self.transform_identity()} if self.transforms else {})
+
+    def transform_identity(self) -> list[Any]:
+        """What the transforms do depends on; empty without any."""
+        beside = [found for one in self.transforms.values() if (found := one.identity()) is not None]
+        return [self.transform_nodes, self.seed, *beside] if self.transforms else []
 
     def transformed(self, text: str, split: str, key: int) -> str:
-        """The text of a row of a split after the transforms; the key seeds their chance."""
+        """The text of a row of a split after the transforms that change texts; the key seeds their chance."""
         row = {"text": text, "split": split}
-        return str(apply(self.transforms, row, seed=(self.seed, key))["text"])
+        return str(apply(self.changing, row, seed=(self.seed, key))["text"])
+
+    def annotations(self, row: Row) -> list[Annotation]:
+        """What annotators know of the texts of a row."""
+        found: list[Annotation] = apply(self.annotators, row, seed=(self.seed, 0)).get("annotations", [])
+        return found
+
+    def save_transforms(self, folder: Path) -> None:
+        """Write what annotators know into the prepared folder: it goes with a model that was trained with them."""
+        for name, one in self.annotators.items():
+            (folder / TRANSFORMS / name).mkdir(parents=True)
+            one.save(folder / TRANSFORMS / name)
 
     @property
     def uris(self) -> list[str]:

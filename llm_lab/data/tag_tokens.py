@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from llm_lab.data.alignment import Aligned, Aligner
+from llm_lab.data.annotations import Annotation
 from llm_lab.data.progress import progress
 from llm_lab.data.source import SPLITS
 from llm_lab.data.staging import KEPT, Staging
@@ -18,6 +19,8 @@ from llm_lab.data.tagged import aligned_columns, tag_writer
 CHUNK = 512  # sentences that are tokenized together
 Changed = Callable[[list[str], list[str], str, int], tuple[list[str], list[str]]]
 """Words, tags, split and key of a sentence to its words and tags."""
+Known = Callable[[str, list[str]], list[Annotation]]
+"""What is known about the words of a sentence of a split."""
 
 
 @dataclass(kw_only=True)
@@ -41,15 +44,32 @@ class TagCounts:
 
 
 def write_tags(
-    staging: Staging, folder: Path, names: Sequence[str], aligner: Aligner, changed: Changed
+    staging: Staging,
+    folder: Path,
+    names: Sequence[str],
+    aligner: Aligner,
+    *,
+    changed: Changed,
+    known: Known,
+    beside: Sequence[str] = (),
 ) -> TagCounts:
-    """Write an Arrow file per split that has rows; ``changed`` gives words and tags after the transforms."""
+    """Write an Arrow file per split that has rows.
+
+    Args:
+        staging: the sentences.
+        folder: where the files are made.
+        names: of the tags.
+        aligner: cuts words into tokens.
+        changed: words and tags of a sentence after the transforms.
+        known: annotations of a sentence.
+        beside: columns that they fill.
+    """
     number = {name: index for index, name in enumerate(names)}
     kept = staging.count(KEPT)
     counts = TagCounts()
     for split in (split for split in SPLITS if kept.get(split)):
         rows = iter(progress(staging.rows(split), f"tokenizing {split}", kept[split]))
-        with tag_writer(folder / f"{split}.arrow") as writer:
+        with tag_writer(folder / f"{split}.arrow", beside=beside) as writer:
             while chunk := list(islice(rows, CHUNK)):
                 told = [
                     changed(json.loads(values["words"]), json.loads(label), split, key)
@@ -57,7 +77,7 @@ def write_tags(
                 ]
                 words = [one for one, _ in told]
                 tags = [[number[tag] for tag in one] for _, one in told]
-                aligned = list(aligner.align(words))
-                writer.add({"tokens": words, "tags": tags, **aligned_columns(aligned)})
+                aligned = list(aligner.align(words, [known(split, row) for row in words]))
+                writer.add({"tokens": words, "tags": tags, **aligned_columns(aligned, beside=beside)})
                 counts.add(split, aligned, tags)
     return counts

@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 
 from llm_lab.data.alignment import IGNORED, Aligned
+from llm_lab.data.annotations import BESIDE
 from llm_lab.data.arrow import IDS, INTEGERS, ArrowWriter, TokenTable
 from llm_lab.data.collate import pad, pad_column
 from llm_lab.data.spec import DataSpec
@@ -20,22 +21,24 @@ ALIGNED = (IDS, "word", "windows")  # of an `Aligned`, as its fields are called
 COLUMNS = {"tokens": pa.list_(pa.string()), "tags": INTEGERS, **dict.fromkeys(ALIGNED, INTEGERS)}
 
 
-def tag_writer(path: Path) -> ArrowWriter:
-    """A file of words, tags and tokens."""
-    return ArrowWriter(path=path, columns=COLUMNS)
+def tag_writer(path: Path, *, beside: Sequence[str] = ()) -> ArrowWriter:
+    """A file of words, tags and tokens, and of further numbers, one per token."""
+    return ArrowWriter(path=path, columns=COLUMNS | dict.fromkeys(beside, INTEGERS))
 
 
-def aligned_columns(rows: Sequence[Aligned]) -> dict[str, list[list[int]]]:
+def aligned_columns(rows: Sequence[Aligned], *, beside: Sequence[str] = ()) -> dict[str, list[list[int]]]:
     """Sentences in tokens by column."""
-    return {name: [getattr(row, name) for row in rows] for name in ALIGNED}
+    return {name: [getattr(row, name) for row in rows] for name in (*ALIGNED, *beside)}
 
 
-def tag_batch(rows: Sequence[Aligned], tags: Sequence[Sequence[int]], *, pad_id: int) -> Batch:
+def tag_batch(
+    rows: Sequence[Aligned], tags: Sequence[Sequence[int]], *, pad_id: int, beside: Sequence[str] = ()
+) -> Batch:
     """Windows of the rows, one behind the other.
 
     ``input_ids``, ``attention_mask`` and ``labels`` [W, T]; a label stands at the first piece of a word, in the one
     window where the word is told: read in order, the labels that are not -100 are those of the words of the first
-    sentence, of the second, and so on, ``words`` [B] of each.
+    sentence, of the second, and so on, ``words`` [B] of each. Columns ``beside`` the tokens are [W, T] too.
     """
     cuts = [np.cumsum(row.windows)[:-1] for row in rows]
     ids = [part for row, cut in zip(rows, cuts, strict=True) for part in _cut(row.input_ids, cut)]
@@ -45,6 +48,10 @@ def tag_batch(rows: Sequence[Aligned], tags: Sequence[Sequence[int]], *, pad_id:
         word = np.asarray(row.word)
         labels += _cut(np.where(word == IGNORED, IGNORED, np.asarray(told)[word.clip(0)]), cut)
     batch["labels"] = pad_column(labels, like=batch[IDS], fill=IGNORED)
+    for name in beside:
+        cells = zip(rows, cuts, strict=True)
+        parts = [part for row, cut in cells for part in _cut(getattr(row, name), cut)]
+        batch[name] = pad_column(parts, like=batch[IDS], fill=0)
     batch["words"] = torch.tensor([len(told) for told in tags], dtype=torch.int64)
     return batch
 
@@ -71,9 +78,11 @@ class TagTable(TokenTable):
 
     def batch(self, rows: IntArray, epoch: int) -> Batch:
         """Tokens and labels."""
-        columns = (self.column(name, rows) for name in ALIGNED)
-        aligned = [Aligned(*cells) for cells in zip(*columns, strict=True)]
-        return tag_batch(aligned, self.column("tags", rows), pad_id=self.pad_id)
+        beside = [name for name in BESIDE if name in self.names]
+        names = (*ALIGNED, *beside)
+        columns = (self.column(name, rows) for name in names)
+        aligned = [Aligned(**dict(zip(names, cells, strict=True))) for cells in zip(*columns, strict=True)]
+        return tag_batch(aligned, self.column("tags", rows), pad_id=self.pad_id, beside=beside)
 
     def named(self) -> Iterator[dict[str, Any]]:
         """Yield ``tokens`` and ``tags`` of each row."""

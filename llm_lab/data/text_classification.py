@@ -20,6 +20,7 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenize import tokenize
+from llm_lab.data.transforms import Transform
 
 FORMAT = 1  # of the prepared folder; a change makes old folders unknown
 
@@ -109,6 +110,10 @@ class TextClassificationData(SourceData):
         self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
         self._told = {"separator": label_separator}
 
+    def refused(self, transform: Transform) -> str | None:
+        """Nothing: a label is that of the whole text."""
+        return None
+
     def recipe(self) -> Mapping[str, Any]:
         """Return what the tokens depend on: sources' contents, columns, splits, transforms, tokenizer."""
         return {
@@ -129,6 +134,7 @@ class TextClassificationData(SourceData):
         """Read, clean, settle, tokenize."""
         staging = Staging(folder=folder, shares=self.shares, fold=self.fold)
         try:
+            self.save_transforms(folder)
             read, places = ingest(self, staging, folder, keep=folder.parent / f"{fingerprint}.rejected.jsonl")
             settled = settle(staging, self.policy)
             targets = Targets.of(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_lab.data.alignment import Aligner
+from llm_lab.data.annotations import Annotation, Annotator
 from llm_lab.data.columns import CleanRow
 from llm_lab.data.entity_kinds import kinds_of, places_of
 from llm_lab.data.module import TOKENIZER
@@ -26,7 +27,7 @@ from llm_lab.data.staging import Staging
 from llm_lab.data.tag_tokens import write_tags
 from llm_lab.data.tagged import TagTable
 from llm_lab.data.tags import tag_names
-from llm_lab.data.transforms import WordTransform, apply
+from llm_lab.data.transforms import Transform, WordTransform, apply
 from llm_lab.errors import DataError
 
 FORMAT = 2  # of the prepared folder; a change makes old folders unknown
@@ -63,12 +64,11 @@ class TokenClassificationData(SourceData):
         max_rejected: share of unusable sentences above which the run stops.
         max_length: most tokens that the model gets at once: longer sentences are cut into windows.
         stride: tokens that a window repeats of the one before it; None for a quarter of ``max_length``.
-        transforms: mapping from a name to a node of a `WordTransform`; tags go with their words.
+        transforms: mapping from a name to a node of a `WordTransform`, whose words take their tags along, or of an
+            ``llm_lab.data.annotations.Annotator``.
         batch_size: sentences per micro-batch and rank.
         seed: of the order of the batches.
     """
-
-    transform = WordTransform
 
     def __init__(  # noqa: PLR0913 - the signature is the schema
         self,
@@ -148,13 +148,27 @@ class TokenClassificationData(SourceData):
         """Read, settle, name the tags, tokenize."""
         staging = Staging(folder=folder, shares=self.shares, fold=self.fold)
         try:
+            self.save_transforms(folder)
             read = self._ingest(staging, folder, fingerprint)
             settled = settle(staging, self.policy)
             kinds, warnings = kinds_of(places_of(staging), self.reader.labels)
             names = tag_names(kinds, self.reader.scheme)
             tokenizer = self.save_tokenizer(folder, lambda: _training_texts(staging))
-            aligner = Aligner(tokenizer=folder / TOKENIZER, max_length=self.max_length, stride=self.stride)
-            counts = write_tags(staging, folder, names, aligner, self.changed)
+            sizes: dict[str, Any] = {
+                "max_length": self.max_length,
+                "stride": self.stride,
+                "facts": self.beside.tokens,
+            }
+            aligner = Aligner(tokenizer=folder / TOKENIZER, **sizes)
+            counts = write_tags(
+                staging,
+                folder,
+                names,
+                aligner,
+                changed=self.changed,
+                known=self.known,
+                beside=self.beside.columns,
+            )
             return self.described(
                 problem="tokens",
                 labels=names,
@@ -177,6 +191,15 @@ class TokenClassificationData(SourceData):
         finally:
             staging.close()
 
+    def refused(self, transform: Transform) -> str | None:
+        """Whatever could part a word from its tag."""
+        fits = isinstance(transform, WordTransform | Annotator)
+        return None if fits else "changes texts, and each word has its tag; WordNoise and WordDropout keep it"
+
+    def known(self, split: str, words: list[str]) -> list[Annotation]:
+        """What the transforms say of the words of a sentence."""
+        return self.annotations({"text": " ".join(words), "split": split})
+
     def table(self, folder: Path, split: str, spec: DataSpec) -> TagTable:
         """Tokens and tags of a split."""
         return TagTable(path=folder / f"{split}.arrow", spec=spec)
@@ -188,7 +211,7 @@ class TokenClassificationData(SourceData):
     def changed(self, words: list[str], tags: list[str], split: str, key: int) -> tuple[list[str], list[str]]:
         """The words of a sentence and their tags after the transforms; the key seeds their chance."""
         told = {"text": " ".join(words), "words": words, "tags": tags, "split": split}
-        row = apply(self.transforms, told, seed=(self.seed, key))
+        row = apply(self.changing, told, seed=(self.seed, key))
         return row["words"], row["tags"]
 
     def _ingest(self, staging: Staging, folder: Path, fingerprint: str) -> dict[str, Any]:

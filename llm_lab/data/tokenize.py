@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_lab.data.annotations import Annotation
 from llm_lab.data.arrow import IDS, TYPES
 from llm_lab.data.collate import encode, encode_pairs
 from llm_lab.data.labelled import label_writer
@@ -16,13 +17,14 @@ from llm_lab.data.staging import KEPT, Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenizer_report import tokenizer_report
 from llm_lab.data.transforms import apply
+from llm_lab.data.woven import encode_woven
 
 if TYPE_CHECKING:
     from llm_lab.data.text_classification import TextClassificationData
 
 CHUNK_ROWS = 512  # tokenized together
 LONG = 1 << 16  # characters of a text after which the chunk ends
-Texts = tuple[str, str | None, Any]  # text, pair, target
+Texts = tuple[str, str | None, Any, list[Annotation]]  # text, pair, target, annotations
 
 
 @dataclass(kw_only=True)
@@ -59,18 +61,27 @@ def tokenize(data: TextClassificationData, staging: Staging, folder: Path, targe
     for split, size in sizes.items():
         rows = progress(_rows(data, staging, split, targets), f"tokenizing {split}", size)
         paired = data.columns.pair is not None
-        with label_writer(folder / f"{split}.arrow", data.problem, paired=paired) as writer:
+        with label_writer(
+            folder / f"{split}.arrow", data.problem, paired=paired, beside=data.beside.columns
+        ) as writer:
             for columns in _chunks(rows):
-                tokens = _encode(columns, tokenizer, max_length=data.max_length)
+                tokens = _encode(data, columns, tokenizer)
                 writer.add({**columns, **tokens})
                 counts.add(split, tokens[IDS], data.max_length)
     return counts
 
 
-def _encode(columns: dict[str, list[Any]], tokenizer: Any, *, max_length: int) -> dict[str, list[list[int]]]:
-    if columns["pair"][0] is None:
-        return {IDS: encode(columns["text"], tokenizer, max_length=max_length)}
-    ids, types = encode_pairs(columns["text"], columns["pair"], tokenizer, max_length=max_length)
+def _encode(
+    data: TextClassificationData, columns: dict[str, list[Any]], tokenizer: Any
+) -> dict[str, list[list[int]]]:
+    texts, pairs = columns["text"], None if columns["pair"][0] is None else columns["pair"]
+    limit = data.max_length
+    if data.beside.there:
+        found = columns["annotations"]
+        return encode_woven(texts, pairs, found, tokenizer, max_length=limit, beside=data.beside)
+    if pairs is None:
+        return {IDS: encode(texts, tokenizer, max_length=limit)}
+    ids, types = encode_pairs(texts, pairs, tokenizer, max_length=limit)
     return {IDS: ids, TYPES: types}
 
 
@@ -87,19 +98,20 @@ def _chunks(rows: Iterator[Texts]) -> Iterator[dict[str, list[Any]]]:
 
 
 def _columns(chunk: list[Texts]) -> dict[str, list[Any]]:
-    return dict(zip(("text", "pair", "label"), map(list, zip(*chunk, strict=True)), strict=True))
+    names = ("text", "pair", "label", "annotations")
+    return dict(zip(names, map(list, zip(*chunk, strict=True)), strict=True))
 
 
 def _rows(data: TextClassificationData, staging: Staging, split: str, targets: Targets) -> Iterator[Texts]:
-    """Yield text and pair after the transforms, and encoded target."""
+    """Yield text and pair after the transforms, encoded target, and what is known about the texts."""
     for key, values, label in staging.rows(split):
         row: dict[str, Any] = {**values, "label": targets.value(label), "split": split}
         row = apply(data.transforms, row, seed=(data.seed, key))
-        yield row["text"], row.get("pair"), targets.encode(label)
+        yield row["text"], row.get("pair"), targets.encode(label), row.get("annotations", [])
 
 
 def _training_texts(data: TextClassificationData, staging: Staging, targets: Targets) -> Iterator[str]:
-    for text, pair, _ in _rows(data, staging, "train", targets):
+    for text, pair, *_ in _rows(data, staging, "train", targets):
         yield text
         if pair is not None:
             yield pair

@@ -32,6 +32,10 @@ class Transform(ABC):
     def __call__(self, row: Row, rng: np.random.Generator) -> Row:
         """Return the changed row."""
 
+    def identity(self) -> Any:
+        """Return what its work depends on beside its node, as plain values to be hashed; None for nothing."""
+        return None
+
 
 class Normalize(Transform):
     """Clean web text: HTML entities and tags, Unicode form, runs of white space, case.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from llm_lab.data.annotations import Annotation, Beside
 from llm_lab.data.arrow import IDS, INTEGERS, TYPES, ArrowWriter, TokenTable
 from llm_lab.data.collate import pad_column
 from llm_lab.data.passages import passages
@@ -35,17 +36,25 @@ def write_windows(
     max_length: int,
     stride: int,
     shared: bool,
+    known: Callable[[str, Question], list[Annotation]],
+    beside: Beside,
 ) -> tuple[int, int]:
-    """Write questions and windows, see `passages`; return how many windows there are, and the tokens of the longest."""
+    """Write questions and windows, see `passages`; return how many windows there are, and the tokens of the longest.
+
+    ``known`` gives the annotations of a question of a split, which take their room ``beside`` the rest.
+    """
     total = longest = 0
+    columns = WINDOW_COLUMNS | dict.fromkeys(beside.columns, INTEGERS)
+    sizes: dict[str, Any] = {"max_length": max_length - beside.tokens, "stride": stride, "shared": shared}
     with (
         ArrowWriter(path=folder / f"{split}.questions.arrow", columns=QUESTION_COLUMNS) as questions,
-        ArrowWriter(path=folder / f"{split}.arrow", columns=WINDOW_COLUMNS) as writer,
+        ArrowWriter(path=folder / f"{split}.arrow", columns=columns) as writer,
     ):
         for start in range(0, len(asked), CHUNK):
             some = asked[start : start + CHUNK]
             questions.add({name: [getattr(one, name) for one in some] for name in QUESTION_COLUMNS})
-            cut = list(passages(some, tokenizer, max_length=max_length, stride=stride, shared=shared))
+            about = [known(split, one) for one in some] if beside.there else []
+            cut = list(passages(some, tokenizer, **sizes, annotations=about, beside=beside))
             targets = [window.target(some[window.question].span) for window in cut]
             writer.add(
                 {
@@ -57,6 +66,7 @@ def write_windows(
                     "highs": [[high for _, high in window.spans] for window in cut],
                     IDS: [window.ids for window in cut],
                     TYPES: [window.types for window in cut],
+                    **{name: [getattr(window, name) for window in cut] for name in beside.columns},
                 }
             )
             total += len(cut)

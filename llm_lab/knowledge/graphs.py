@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
 
 from llm_lab import assets
+from llm_lab.config.compose import compose
+from llm_lab.config.fault import FaultsError
 from llm_lab.config.nearest import did_you_mean
 from llm_lab.config.search_path import layers
 from llm_lab.data.cache import DONE, content_hash, prepared
@@ -55,8 +57,11 @@ def choice(name: str) -> dict[str, Any]:
         raise ConfigError(
             f"`{name}` is no file, no folder and no graph of `knowledge=`; {did_you_mean(name, found)}"
         )
-    node: dict[str, Any] = yaml.safe_load(found[name].read_text(encoding="utf-8"))
-    return node
+    composed = compose([f"{GROUP}={name}"])
+    if composed.faults:
+        raise FaultsError(faults=composed.faults)
+    node: Any = OmegaConf.to_container(composed.config[GROUP], resolve=True)
+    return dict(node)
 
 
 def prepared_graph(node: Mapping[str, Any], *, max_rejected: float = 0.01) -> Store:

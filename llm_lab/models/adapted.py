@@ -1,4 +1,7 @@
-"""Folders of models with an adapter beside them: see `llm_lab.peft.saved`, imported only where there is one."""
+"""Folders of models with more than transformers knows: an adapter beside them, or knowledge injected into them.
+
+See `llm_lab.peft.saved` and `llm_lab.knowledge.injection.saved`, imported only where there is such a thing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,11 @@ def base_of(folder: Path) -> Path:
 
 
 def attach(model: Any, folder: Path) -> Any:
-    """The model of `base_of` a folder with the adapter that lies there; the model itself where none does."""
+    """The model of `base_of` a folder with what belongs to it: injected parts, and the adapter that lies there."""
+    if getattr(model.config, "injection", None):
+        from llm_lab.knowledge.injection.saved import reinstall
+
+        model = reinstall(model, base_of(folder))
     if not (folder / CONFIG).is_file():
         return model
     from llm_lab.peft.saved import read_adapter

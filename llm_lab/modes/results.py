@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import Any
 
@@ -10,11 +11,17 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 from rich.console import Console
 
+from llm_lab.baselines.another_run import AnotherRun
+from llm_lab.baselines.baseline import Baseline
 from llm_lab.baselines.evaluate import evaluate_baselines
+from llm_lab.config import build_all
 from llm_lab.config.secrets import storable
 from llm_lab.data.module import DataModule
+from llm_lab.errors import RunError
 from llm_lab.launch.place import placed
 from llm_lab.modes.run import CONFIG, Run
+from llm_lab.results.difference import Difference, differences, flat_gaps, gap_rows
+from llm_lab.results.rows import FILE, write_rows
 from llm_lab.sweeps.record import sweep_of
 from llm_lab.tasks.task import Task
 from llm_lab.tracking.curves import read_history
@@ -28,6 +35,7 @@ from llm_lab.tracking.summary import places_table, summary_table
 from llm_lab.tracking.trackers import describe, locations, publish
 
 Metrics = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 def begin(run: Run, data: DataModule) -> None:
@@ -46,6 +54,11 @@ def finish(
 ) -> Metrics:
     """Measure the baselines, write metrics and report, publish them, print the table; return the flat metrics."""
     baselines = _baselines(run, data, ledger, tested=any(name.startswith("test/") for name in metrics))
+    if task.row_scores:
+        write_rows(run.directory, task.row_scores, metrics=metrics, rows=data.rows("test"))
+    gaps = _differences(run) if baselines else {}
+    metrics = metrics | {key: value for name, some in gaps.items() for key, value in flat_gaps(name, some)}
+    tables = {f"Difference to `{name}`": gap_rows(some) for name, some in gaps.items()}
     facts = {
         "run/steps": trainer.global_step,
         "run/epochs": trainer.current_epoch,
@@ -72,7 +85,7 @@ def finish(
             history=history,
             rows=rows,
             manifest=run.state["evidence"],
-            tables=task.tables,
+            tables={**tables, **task.tables},
             **evidence,
         )
         write_model_card(
@@ -89,6 +102,8 @@ def finish(
         sweep_of(run.directory) and (HydraConfig.initialized() or placed())
     ):  # a sweep tells it in one line
         _print(run, flat, baselines, stored)
+        for name, some in gaps.items():
+            print("\n".join(f"difference to {name}: {gap}" for gap in some))
     return flat
 
 
@@ -105,6 +120,21 @@ def _baselines(run: Run, data: DataModule, ledger: Ledger, *, tested: bool) -> d
     with ledger.phase("baseline"):
         nodes, metrics = run.config.baseline, run.config.task.metrics
         return evaluate_baselines(nodes, data=data, spec=data.spec, metrics=metrics)
+
+
+def _differences(run: Run) -> dict[str, list[Difference]]:
+    """How far this run is above each run that is a baseline of it, by its name; one on other rows is told."""
+    if not (run.directory / FILE).is_file():
+        return {}
+    built = build_all(run.config.baseline, expected=Baseline, key="baseline")
+    others = {name: one.directory for name, one in built.items() if isinstance(one, AnotherRun)}
+    found = {}
+    for name, other in others.items():
+        try:
+            found[name] = differences([run.directory], [other])
+        except RunError as error:  # the figures stand without it
+            log.warning("no difference to `%s`: %s", name, error)
+    return found
 
 
 def _print(run: Run, metrics: Metrics, baselines: dict[str, float], stored: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import torch
@@ -53,7 +53,7 @@ class Filler(Predictor):
         )
         for text, tokens in zip(texts, written.tolist(), strict=True):
             spans = self._spans(tokens)
-            yield {"filled": SENTINEL.sub(lambda found, spans=spans: spans.get(found[0], found[0]), text)}
+            yield {"filled": _filled(text, spans)}
 
     @property
     def _end(self) -> int:
@@ -78,3 +78,7 @@ class Filler(Predictor):
             for name, part in parts.items()
         }
         return dict.fromkeys(self.sentinels.values(), "") | texts
+
+
+def _filled(text: str, spans: Mapping[str, str]) -> str:
+    return SENTINEL.sub(lambda found: spans.get(found[0], found[0]), text)

@@ -13,7 +13,9 @@ from typing import Any, ClassVar, TextIO
 import llm_lab.models  # noqa: F401 - registers our own model classes with transformers
 from llm_lab.config import build_all
 from llm_lab.config.secrets import escape_cell
+from llm_lab.data.annotations import Annotation, Annotator, Beside
 from llm_lab.data.predict_input import JSON, read_rows
+from llm_lab.data.source_data import TRANSFORMS
 from llm_lab.data.transforms import Transform, apply
 from llm_lab.models.adapted import attach, base_of
 from llm_lab.models.heads import Head
@@ -42,6 +44,10 @@ class Predictor(ABC):
         self.facts, self.batch_size = facts, batch_size
         nodes = facts.get("transforms") or {}
         self.transforms = build_all(nodes, expected=Transform, key="data.transforms")
+        for name, one in self.transforms.items():
+            if isinstance(one, Annotator):
+                one.load(folder / TRANSFORMS / name)
+        self.beside = Beside.of(self.transforms)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         self.model = self.load(folder).eval()
 
@@ -105,6 +111,11 @@ class Predictor(ABC):
         """The ``text`` of a row after the transforms of training, chance among them left out."""
         shaped = {**row, "split": "test"}
         return str(apply(self.transforms, shaped, seed=(int(self.facts.get("seed", 0)), 0))["text"])
+
+    def annotations(self, **texts: str) -> list[Annotation]:
+        """What annotators say of texts that all other transforms have seen."""
+        last = {name: one for name, one in self.transforms.items() if isinstance(one, Annotator)}
+        return list(apply(last, {**texts, "split": "test"}, seed=(0, 0)).get("annotations", []))
 
     def by_text(
         self, texts: list[str], batch: Callable[[list[int]], Iterable[Row]], nothing: Row

@@ -59,7 +59,7 @@ class Reader(Predictor):
 
     def answer(self, rows: list[Row]) -> Iterator[Row]:
         """Yield an answer per row."""
-        names, limit = self.facts["columns"], int(self.facts["max_length"])
+        names, limit = self.facts["columns"], int(self.facts["max_length"]) - self.beside.tokens
         reading = getattr(self.model.config, SETTINGS)
         texts = [[str(row.get(names[role]) or "") for role in ("question", "context")] for row in rows]
         asked = [
@@ -74,7 +74,18 @@ class Reader(Predictor):
         answers = [""] * len(rows)
         if questions:
             sizes = {"max_length": limit, "stride": reading["stride"]}
-            cut = list(passages(questions, self.tokenizer, **sizes, shared=reading.get("shared_type", False)))
+            shared = reading.get("shared_type", False)
+            known = [self.annotations(question=one.question, context=one.context) for one in questions]
+            cut = list(
+                passages(
+                    questions,
+                    self.tokenizer,
+                    **sizes,
+                    shared=shared,
+                    annotations=known,
+                    beside=self.beside,
+                )
+            )
             for number, span in self._spans(cut, reading).items():
                 answers[usable[number]] = questions[number].context[slice(*span)]
         yield from ({"answer": answer} for answer in answers)
@@ -109,7 +120,10 @@ class Reader(Predictor):
         ids = [np.array(passage.ids, np.int32) for passage in some]
         inputs = pad(ids, pad_id=self.tokenizer.pad_token_id or 0)
         like = inputs["input_ids"]
-        inputs["token_type_ids"] = pad_column([np.array(one.types) for one in some], like=like, fill=0)
+        columns = {"token_type_ids": "types", **{name: name for name in self.beside.columns}}
+        for name, field in columns.items():
+            cells = [np.array(getattr(one, field)) for one in some]
+            inputs[name] = pad_column(cells, like=like, fill=0)
         places = torch.full((*like.shape, 2), -1)
         for row, one in zip(places, some, strict=True):
             row[one.first : one.first + len(one.spans)] = torch.tensor(one.spans)

@@ -41,7 +41,8 @@ class Tagger(Predictor):
     def load(self, folder: Path) -> Any:
         """The model, the way to its tokens, and the CRF where it was trained with one."""
         length, stride = int(self.facts["max_length"]), self.facts.get("stride")
-        self.aligner = Aligner(tokenizer=folder, max_length=length, stride=stride)
+        facts = self.beside.tokens
+        self.aligner = Aligner(tokenizer=folder, max_length=length, stride=stride, facts=facts)
         labels: list[str] = self.facts["labels"]
         saved = transitions(base_of(folder))
         self.chain = None if saved is None else chain(labels, base_of(folder))
@@ -92,12 +93,15 @@ class Tagger(Predictor):
 
     @torch.inference_mode()
     def _batch(self, words: list[list[str]]) -> Iterator[list[str]]:
-        aligned = list(self.aligner.align(words))
-        batch = tag_batch(aligned, [[0] * len(row) for row in words], pad_id=self.aligner.pad_id)
-        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        beside = self.beside.columns
+        known = [self.annotations(text=" ".join(row)) for row in words] if self.beside.there else []
+        aligned = list(self.aligner.align(words, known))
+        tags = [[0] * len(row) for row in words]
+        batch = tag_batch(aligned, tags, pad_id=self.aligner.pad_id, beside=beside)
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask", *beside)}
         logits = self.model(**inputs).logits.float()[batch["labels"] != IGNORED]
-        tags = self._decode(logits, batch["words"])
-        for row in torch.split(tags, batch["words"].tolist()):
+        found = self._decode(logits, batch["words"])
+        for row in torch.split(found, batch["words"].tolist()):
             yield [self.facts["labels"][tag] for tag in row.tolist()]
 
     def _decode(self, logits: torch.Tensor, words: torch.Tensor) -> torch.Tensor:

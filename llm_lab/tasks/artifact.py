@@ -15,6 +15,7 @@ from torch import nn
 from transformers import AutoTokenizer, PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from llm_lab.data.source_data import TRANSFORMS
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import RunError
 from llm_lab.models import wrapper
@@ -100,6 +101,8 @@ def _write(
     tokenizer.save_pretrained(temporary)
     text = json.dumps(facts(spec, task), indent=2, ensure_ascii=False)
     (temporary / FACTS).write_text(text + "\n", encoding="utf-8")
+    if (spec.folder / TRANSFORMS).is_dir():
+        shutil.copytree(spec.folder / TRANSFORMS, temporary / TRANSFORMS)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)
 

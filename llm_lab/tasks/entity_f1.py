@@ -13,6 +13,7 @@ from torchmetrics import Metric
 
 from llm_lab.data.tags import parts
 from llm_lab.tasks.language_metrics import Share
+from llm_lab.tasks.rank_metrics import Kept
 
 Found = AbstractSet[Any]
 
@@ -105,6 +106,30 @@ class EntityTypes(Metric):
         kinds = [(number, kind) for number, kind in enumerate(self.kinds) if seen[number]]
         found = {f"{name}/{kind}": column[n] for n, kind in kinds for name, column in columns.items()}
         return {**found, "macro_f1": columns["f1"].sum() / max(1, len(kinds))}
+
+
+class Sentences(Kept):
+    """How many entities of each sentence were told, are there, and are right."""
+
+    names = ("index", "right", "told", "true")
+
+    def count(self, index: Tensor, *, told: Found, true: Found) -> None:
+        """Add sentences of these numbers [B]; entities go with the place of their sentence among them."""
+        sets = {"right": told & true, "told": told, "true": true}
+        places = {name: [place for place, _ in found] for name, found in sets.items()}
+        counts = {
+            name: torch.bincount(torch.tensor(some, dtype=torch.int64), minlength=len(index)).to(index.device)
+            for name, some in places.items()
+        }
+        self.update(index=index, **counts)
+
+    def parts(self) -> dict[str, Tensor]:
+        """Numerators and denominators [N, 2] of each metric, in the order of the sentences."""
+        found = self.compute()
+        order = found["index"].argsort()
+        right, told, true = (found[name][order] for name in ("right", "told", "true"))
+        ratios = {"f1": (2 * right, told + true), "precision": (right, told), "recall": (right, true)}
+        return {name: torch.stack(both, dim=-1) for name, both in ratios.items()}
 
 
 class WordAccuracy(Share):

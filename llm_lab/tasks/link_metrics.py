@@ -76,3 +76,11 @@ class Asked(Kept):
         whole = super().compute()
         order = torch.argsort(whole["index"], stable=True)
         return {name: value[order] for name, value in whole.items()}
+
+
+def by_triple(ranks: Ranks) -> dict[str, Tensor]:
+    """What each triple counts, as `llm_lab.results.rows` has it: ranks [2 N] of both questions of each."""
+    found = ranks.realistic
+    worth = {"mrr": 1 / found, **{f"hits@{k}": (found <= k).float() for k in (1, 3, 10)}}
+    sums = {name: value.view(-1, 2).sum(1) for name, value in worth.items()}
+    return {name: torch.stack([value, torch.full_like(value, 2.0)], -1) for name, value in sums.items()}

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 from torchmetrics import MeanMetric
 
+from llm_lab.data.annotations import BESIDE
 from llm_lab.data.passages import SHARED
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.window_table import from_codes
 from llm_lab.errors import ConfigError
 from llm_lab.models.heads import Head
 from llm_lab.tasks.segments import without_foreign_types
-from llm_lab.tasks.squad_metrics import answer_metrics
+from llm_lab.tasks.squad_metrics import OfQuestions, answer_metrics
 from llm_lab.tasks.task import Batch, Task
 
 SETTINGS = "reading"  # of the saved configuration: what a reader of it needs beside the weights
@@ -76,8 +77,8 @@ class QuestionAnswering(Task):
             )
 
     def inputs(self, batch: Batch) -> dict[str, Any]:
-        """Tokens, and types where the model knows them."""
-        names = ("input_ids", "attention_mask", "token_type_ids")
+        """Tokens, types where the model knows them, and what stands beside the tokens."""
+        names = ("input_ids", "attention_mask", "token_type_ids", *BESIDE)
         inputs = {name: batch[name] for name in names if name in batch}
         return without_foreign_types(inputs, self.network())
 
@@ -119,6 +120,8 @@ class QuestionAnswering(Task):
 
     def on_test_epoch_end(self) -> None:
         """The same under ``test/``."""
+        each = {name: cast("OfQuestions", metric).each() for name, metric in self.metrics.items()}
+        self.row_scores = {name: torch.stack([one, torch.ones_like(one)], -1) for name, one in each.items()}
         self._log("test")
 
     def _log(self, split: str) -> None:

@@ -113,7 +113,21 @@ class SequenceClassification(Task):
         """Log ``test/loss`` and the metrics; hand the predictions to the report."""
         self.log_dict(self.test_scores.flush("test"))
         self.predictions = self.test_rows.compute()
+        self.row_scores = by_row(self.predictions, self.spec.problem)
         self.test_rows.reset()
+
+
+def by_row(predictions: Mapping[str, Tensor], problem: str) -> dict[str, Tensor]:
+    """What each row counts, as `llm_lab.results.rows` has it; nothing of label sets."""
+    told, labels = predictions["probabilities"], predictions["labels"]
+    if problem == "multi_label":
+        return {}
+    if problem == "regression":
+        gaps = told - labels
+        found = {"mse": gaps.square(), "mae": gaps.abs()}
+    else:
+        found = {"accuracy": (told.argmax(dim=-1) == labels).float()}
+    return {name: torch.stack([value, torch.ones_like(value)], dim=-1) for name, value in found.items()}
 
 
 def weigh(spec: DataSpec, weights: str | Sequence[float]) -> Tensor | None:

@@ -134,10 +134,14 @@ class OfQuestions(Metric):
 
     def compute(self) -> Tensor:
         """The mean over all questions of all ranks."""
+        return self.each().mean()
+
+    def each(self) -> Tensor:
+        """The value of each question [Q], in their order."""
         names = ("question", "score", "null", "value", "silence")
         question, score, null, value, silence = (_joined(getattr(self, name)) for name in names)
         _, chosen, silent = best_windows(question, score, null)
-        return torch.where(silent, silence[chosen], value[chosen]).mean()
+        return torch.where(silent, silence[chosen], value[chosen])
 
 
 class ExactMatch(OfQuestions):

@@ -44,6 +44,7 @@ class Task(LightningModule):
     Attributes:
         model: the wrapped model, after `configure_model`.
         predictions: after a test ``index`` [N], ``probabilities`` [N, C] and ``labels`` in the order of rows.
+        row_scores: after a test the parts [N, 2] of metrics by row, see `llm_lab.results.rows`.
         tables: after a test what the report is to show beside the metrics: rows by title.
     """
 
@@ -68,6 +69,7 @@ class Task(LightningModule):
         self.model = None
         self.parallel: Parallel | None = None  # the run's strategy; without one the model stays in one piece
         self.predictions: dict[str, Tensor] = {}
+        self.row_scores: dict[str, Tensor] = {}
         self.tables: dict[str, list[dict[str, Any]]] = {}
 
     def configure_model(self) -> None:

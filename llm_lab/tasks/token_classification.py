@@ -16,7 +16,7 @@ from llm_lab.errors import ConfigError
 from llm_lab.models.folder import model_folder
 from llm_lab.models.heads import Head
 from llm_lab.tasks.crf import NAME, LinearChain, sentences
-from llm_lab.tasks.entity_f1 import EntityTypes
+from llm_lab.tasks.entity_f1 import EntityTypes, Sentences
 from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.task import Batch, Task
 
@@ -66,6 +66,7 @@ class TokenClassification(Task):
         self.mean_loss = MeanMetric()
         self.metrics = collection(metrics)
         self.types = EntityTypes(spec.labels)
+        self.sentences = Sentences()
 
     @property
     def chain(self) -> LinearChain:
@@ -106,6 +107,7 @@ class TokenClassification(Task):
         """Score a batch, each type of entity by itself too."""
         if found := self._score(batch):
             self.types.update(told=found["told"], true=found["true"])
+            self.sentences.count(batch["index"], told=found["told"], true=found["true"])
 
     def _score(self, batch: Batch) -> dict[str, Any]:
         """What was measured of a batch; nothing of one without words."""
@@ -129,7 +131,9 @@ class TokenClassification(Task):
     def on_test_epoch_end(self) -> None:
         """The same under ``test/``, and the scores of each type: ``test/f1/PER``."""
         self._log("test", **self.types.compute())
+        self.row_scores = self.sentences.parts()
         self.types.reset()
+        self.sentences.reset()
 
     def _log(self, split: str, **more: Tensor) -> None:
         values = {"loss": self.mean_loss.compute(), **self.metrics.compute(), **more}

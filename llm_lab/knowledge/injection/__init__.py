@@ -1,0 +1,1 @@
+"""Knowledge into language models: facts as words of a text, embeddings of entities at their mentions."""
