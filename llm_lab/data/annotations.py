@@ -187,8 +187,8 @@ def weave(
     woven = Woven()
     for n, token in enumerate(ids):
         woven.add(token, n, entities[n], branches[n])
-        for fact, branch in behind.get(n, ()):
-            woven.add(fact, n, 0, branch)
+        for piece, branch in behind.get(n, ()):
+            woven.add(piece, n, 0, branch)
     return woven
 
 
