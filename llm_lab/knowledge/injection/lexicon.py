@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 from llm_lab.knowledge.construction.mentions import AliasIndex, Mention
 from llm_lab.knowledge.fact import Fact, Value
@@ -142,6 +143,6 @@ def read(folder: Path, *, cased: bool, shortest: int) -> Lexicon:
     return Lexicon(entries, cased=cased, shortest=shortest)
 
 
-def _entry(row: Mapping[str, object]) -> Entry:
-    facts = tuple((str(one), str(other)) for one, other in row["facts"])  # type: ignore[attr-defined]
-    return Entry(id=str(row["id"]), names=tuple(row["names"]), facts=facts, degree=int(row["degree"]))  # type: ignore[call-overload]
+def _entry(row: Mapping[str, Any]) -> Entry:
+    facts = tuple((str(relation), str(tail)) for relation, tail in row["facts"])
+    return Entry(id=row["id"], names=tuple(row["names"]), facts=facts, degree=row["degree"])
