@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_lab.errors import RunError
-from llm_lab.results.rows import Parts, read_rows
+from llm_lab.results.rows import Parts, ratio, read_rows
 
 RESAMPLES = 9999
 LEVEL = 0.95
@@ -88,23 +88,24 @@ def interval(ours: Sequence[Parts], theirs: Sequence[Parts], *, seed: int = 0) -
     """
     from scipy.stats import bootstrap  # a second that only a comparison pays
 
-    one, other = np.stack(ours), np.stack(theirs)
-    seeds, rows = one.shape[:2]
+    both = np.stack([np.stack(ours), np.stack(theirs)])  # [2, S, N, 2]
+    seeds, rows = both.shape[1:3]
     rng = np.random.default_rng(seed)
 
     def statistic(index: NDArray[Any], axis: int = -1) -> NDArray[Any]:
         del axis  # always the last one
-        gaps = _values(one, index) - _values(other, index)  # [S, ...]
+        values = _values(both, index)
+        gaps = values[..., 0, :] - values[..., 1, :]  # [..., S]
         if index.ndim == 1 or seeds == 1:
-            return np.asarray(gaps.mean(axis=0))
+            return np.asarray(gaps.mean(axis=-1))
         drawn = rng.integers(seeds, size=gaps.shape)
-        return np.asarray(np.take_along_axis(gaps, drawn, axis=0).mean(axis=0))
+        return np.asarray(np.take_along_axis(gaps, drawn, axis=-1).mean(axis=-1))
 
     found = bootstrap(
         (np.arange(rows),),
         statistic,
         n_resamples=RESAMPLES,
-        batch=max(1, CELLS // (rows * seeds)),
+        batch=max(1, CELLS // rows),
         vectorized=True,
         confidence_level=LEVEL,
         method="percentile",
@@ -114,8 +115,13 @@ def interval(ours: Sequence[Parts], theirs: Sequence[Parts], *, seed: int = 0) -
 
 
 def _values(parts: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
-    """Metrics [S, ...] of the rows that an index [..., N] draws."""
-    over, under = (parts[:, :, side][:, index].sum(axis=-1) for side in (0, 1))
+    """Metrics [..., A, S] of parts [A, S, N, 2], over the rows that an index [..., N] draws."""
+    rows = parts.shape[2]
+    draws = index.reshape(-1, index.shape[-1])
+    places = draws + rows * np.arange(len(draws))[:, None]
+    times = np.bincount(places.ravel(), minlength=rows * len(draws)).reshape(len(draws), rows)
+    sums = times @ np.moveaxis(parts, 2, 0).reshape(rows, -1)
+    over, under = np.moveaxis(sums.reshape(*index.shape[:-1], *parts.shape[:2], 2), -1, 0)
     return np.asarray(over / np.where(under == 0, 1, under))
 
 
@@ -141,6 +147,5 @@ def differences(ours: Sequence[Path], theirs: Sequence[Path]) -> list[Difference
 def compared(metric: str, ours: Sequence[Parts], theirs: Sequence[Parts]) -> Difference:
     """One metric of as many seeds of both."""
     low, high = interval(ours, theirs)
-    every = np.arange(len(ours[0]))
-    one, other = (float(_values(np.stack(some), every).mean()) for some in (ours, theirs))
+    one, other = (float(np.mean([ratio(parts) for parts in some])) for some in (ours, theirs))
     return Difference(metric=metric, ours=one, theirs=other, low=low, high=high)

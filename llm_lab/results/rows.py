@@ -51,8 +51,7 @@ def write_rows(
         if len(parts) and np.isclose(ratio(parts), metrics.get(f"test/{name}", np.nan), atol=1e-4)
     }
     if kept:
-        digest = np.frombuffer(bytes.fromhex(digest_of(rows)), np.uint8)
-        arrays: dict[str, Any] = {ROWS: digest, **kept}
+        arrays: dict[str, Any] = {ROWS: np.frombuffer(bytes.fromhex(digest_of(rows)), np.uint8), **kept}
         np.savez_compressed(folder / FILE, **arrays)
 
 

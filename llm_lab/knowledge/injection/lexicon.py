@@ -144,5 +144,5 @@ def read(folder: Path, *, cased: bool, shortest: int) -> Lexicon:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
-    facts = tuple((str(one), str(other)) for one, other in row["facts"])
-    return Entry(id=str(row["id"]), names=tuple(row["names"]), facts=facts, degree=int(row["degree"]))
+    facts = tuple((str(relation), str(tail)) for relation, tail in row["facts"])
+    return Entry(id=row["id"], names=tuple(row["names"]), facts=facts, degree=row["degree"])

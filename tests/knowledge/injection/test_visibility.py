@@ -48,7 +48,9 @@ def encoder(kind: str = "bert", layers: int = 1):
         "num_attention_heads": 2,
         "intermediate_size": 32,
     }
-    config = AutoConfig.for_model(kind, vocab_size=50, num_labels=3, pad_token_id=0, **sizes)
+    config = AutoConfig.for_model(
+        kind, vocab_size=50, num_labels=3, pad_token_id=0, initializer_range=0.5, **sizes
+    )
     return AutoModelForTokenClassification.from_config(config).eval()
 
 
