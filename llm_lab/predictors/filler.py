@@ -52,8 +52,7 @@ class Filler(Predictor):
             pad_token_id=self.tokenizer.pad_token_id,
         )
         for text, tokens in zip(texts, written.tolist(), strict=True):
-            spans = self._spans(tokens)
-            yield {"filled": SENTINEL.sub(lambda found, spans=spans: spans.get(found[0], found[0]), text)}
+            yield {"filled": _filled(text, self._spans(tokens))}
 
     @property
     def _end(self) -> int:
@@ -78,3 +77,7 @@ class Filler(Predictor):
             for name, part in parts.items()
         }
         return dict.fromkeys(self.sentinels.values(), "") | texts
+
+
+def _filled(text: str, spans: dict[str, str]) -> str:
+    return SENTINEL.sub(lambda found: spans.get(found[0], found[0]), text)
