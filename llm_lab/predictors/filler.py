@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 
 import torch
@@ -52,8 +52,7 @@ class Filler(Predictor):
             pad_token_id=self.tokenizer.pad_token_id,
         )
         for text, tokens in zip(texts, written.tolist(), strict=True):
-            spans = self._spans(tokens)
-            yield {"filled": _filled(text, spans)}
+            yield {"filled": _filled(text, self._spans(tokens))}
 
     @property
     def _end(self) -> int:
@@ -80,5 +79,5 @@ class Filler(Predictor):
         return dict.fromkeys(self.sentinels.values(), "") | texts
 
 
-def _filled(text: str, spans: Mapping[str, str]) -> str:
+def _filled(text: str, spans: dict[str, str]) -> str:
     return SENTINEL.sub(lambda found: spans.get(found[0], found[0]), text)

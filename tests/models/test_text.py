@@ -289,6 +289,27 @@ def test_the_tokenizer_of_another_model_is_refused(folder, tmp_path):
     assert make(tiny_model(), special).config.pad_token_id == 3
 
 
+def test_where_such_a_tokenizer_was_chosen_is_told_before_training(folder, toy, lab):
+    whole = Path(shutil.copytree(folder, toy / "whole"))
+    AutoTokenizer.from_pretrained(tokenizer_folder()).save_pretrained(whole)
+    (toy / "conf/model/stranger.yaml").write_text(f"""# The weights of one model, the tokenizer of another.
+defaults: [hub]
+source: file://{whole}
+licence: test
+tokenizer:
+  source: file://{renumbered(toy / "word", film=10)}
+""")
+    result = lab("+experiment=toy", "model=stranger", "data.max_length=16", "hydra.run.dir=refused")
+    assert result.code == 2
+    assert "model.tokenizer: `film` is number 10 in it, but 6 for the weights of" in result.err
+    assert "model.source in conf/model/stranger.yaml:3" in result.err
+    assert "model.tokenizer.source in conf/model/stranger.yaml:6" in result.err
+    assert not list((toy / "refused").glob("checkpoints/*"))
+    word = f"model.source=file://{whole}"
+    result = lab("+experiment=toy", "model=stranger", word, "hydra.run.dir=refused")
+    assert f"model.source in {word}" in result.err
+
+
 @pytest.mark.parametrize(
     ("architecture", "most"), [("roberta", 31), ("modernbert", 32), ("bert", 32)]
 )  # RoBERTa numbers its places from behind the padding's

@@ -10,7 +10,6 @@ import pytest
 from omegaconf import OmegaConf
 
 from tests.conftest import Result
-from tests.models.tiny import tokenizer_folder
 
 
 @pytest.fixture(scope="module")
@@ -116,24 +115,3 @@ def test_a_sweep_issued_again_runs_only_what_is_missing(toy: Path, lab: Callable
     assert lab(*words).code == 0
     assert sorted(toy.glob("runs/sweeps/*/*/metrics.json")) == done
     assert [path.stat().st_mtime_ns for path in done] == times
-
-
-def test_a_tokenizer_of_other_weights_is_refused_with_its_place(
-    run: Path, toy: Path, lab: Callable[..., Result]
-) -> None:
-    (toy / "conf/model/stranger.yaml").write_text(f"""# The weights of a run, the tokenizer of another.
-defaults: [hub]
-source: file://{run}/model
-licence: test
-tokenizer:
-  source: file://{tokenizer_folder()}
-""")
-    result = lab("+experiment=toy", "model=stranger", "hydra.run.dir=refused")
-    assert result.code == 2
-    assert "model.tokenizer: `" in result.err
-    assert "model.source in conf/model/stranger.yaml:3" in result.err
-    assert "model.tokenizer.source in conf/model/stranger.yaml:6" in result.err
-    assert not list((toy / "refused").glob("checkpoints/*"))
-    word = f"model.source=file://{run}/model"
-    result = lab("+experiment=toy", "model=stranger", word, "hydra.run.dir=refused")
-    assert f"model.source in {word}" in result.err
