@@ -129,13 +129,16 @@ class BiEncoder(Contrasting):
 
     def _moved(self, vectors: Tensor, relations: Tensor) -> Tensor:
         """Vectors [B, H] of entities as questions for relations [B]."""
-        moved = torch.empty_like(vectors)
-        for relation in relations.unique().tolist():
-            rows = (relations == relation).nonzero()[:, 0]
+        kinds = relations.unique().tolist()
+        matrices, steps = self.matrices.unbind(), self.steps.unbind()
+        groups = [(relations == kind).nonzero()[:, 0] for kind in kinds]
+        moved = []
+        for kind, rows in zip(kinds, groups, strict=True):
             some = vectors[rows]
-            change = some @ self.matrices[relation] + self.steps[relation]
-            moved = moved.index_copy(0, rows, (some + STEEP * change).to(moved.dtype))
-        return F.normalize(moved, dim=1)
+            change = some @ matrices[kind] + steps[kind]
+            moved.append(F.normalize(some + STEEP * change.to(some.dtype), dim=1))
+        places = torch.cat(groups).argsort()
+        return torch.cat(moved)[places]
 
     def _candidates(self, vectors: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors and entities of this batch and, without gradient, of those before."""
