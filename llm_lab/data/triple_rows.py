@@ -67,7 +67,8 @@ class TripleReader:
         negatives: the same of triples that are known to be false, by split.
         shares: of the triples that a hash sends to ``val`` and ``test`` where the sources name no splits.
         licence: shown before a download.
-        graph: files that the graph store reads; its triples of two entities are taken, but not which class is whose.
+        graph: files that the graph store reads; its triples of two entities and its English labels are taken, but not
+            which class is whose.
         unseen: entities to be kept out of training; then all triples are divided by it.
     """
 
@@ -84,6 +85,7 @@ class TripleReader:
         self.unseen = unseen
         self.sources, self.negatives, self.shares, self.licence = sources, negatives, shares, licence
         self.graph = graph
+        self.labels: dict[str, Mapping[str, str]] = {}
         self.counts: Counter[str] = Counter()
 
     def read(self, rejects: RejectLog, *, limit: int | None = None) -> Triples:
@@ -117,6 +119,7 @@ class TripleReader:
             relations=tuple(relations),
             splits={split: ids(rows) for split, rows in named.items()},
             negatives={split: ids(rows) for split, rows in false.items()},
+            labels=self.labels,
         )
 
     def _named(self, sources: Sequence[Source], rejects: RejectLog) -> dict[str, list[Named]]:
@@ -133,6 +136,8 @@ class TripleReader:
         from llm_lab.knowledge.names import TYPE
 
         store = prepared_graph({"graph": self.graph, "licence": self.licence})
+        if names := dict(store.labels("en")):
+            self.labels = {"en": names}
         found: dict[str, list[Named]] = {split: [] for split in SPLITS}
         for fact in links(store):
             triple = (fact.head, fact.relation, str(fact.tail))

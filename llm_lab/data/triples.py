@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from llm_lab.knowledge.formats.source import GraphSource, parse_graph
 from llm_lab.knowledge.ranking import Answers
 from llm_lab.knowledge.triples import Triples, read_triples, write_triples
 
-FORMAT = 1  # of the prepared folder; a change makes old folders unknown
+FORMAT = 2  # of the prepared folder; a change makes old folders unknown
 Objective = Literal["one_vs_all", "k_vs_all", "negative_sampling", "contrastive"]
 
 
@@ -119,10 +120,8 @@ class TripleData(DataModule):
         rejects.check(rows=reader.counts["rows"], most=self.max_rejected, keep=keep)
         if "train" not in triples.splits:
             raise DataError("data.source: there is no training triple")
-        write_triples(
-            folder,
-            Triples(**{**vars(triples), "labels": read_labels(self.labels, licence=self.licence)}),
-        )
+        labels = {**triples.labels, **read_labels(self.labels, licence=self.licence)}
+        write_triples(folder, replace(triples, labels=labels))
         return DataSpec(
             problem="triples",
             labels=(),

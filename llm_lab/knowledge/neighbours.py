@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from llm_lab.knowledge.ranking import Numbers
@@ -53,10 +54,8 @@ class Neighbours:
         A relation says nothing about itself.
         """
         pairs, places = np.unique(self.sources * self.entities + self.targets, return_inverse=True)
-        size = 2 * self.relations
-        cells = torch.from_numpy(np.stack([places, self.kinds]))
-        joined = torch.sparse_coo_tensor(cells, torch.ones(cells.shape[1]), (len(pairs), size)).coalesce()
-        joined = torch.sparse_coo_tensor(joined.indices(), torch.ones_like(joined.values()), joined.shape)
-        both = torch.sparse.mm(joined.t(), joined).to_dense()
+        cells = np.unique(np.stack([places, self.kinds], axis=1), axis=0)
+        joined = csr_matrix((np.ones(len(cells)), cells.T), (len(pairs), 2 * self.relations))
+        both = torch.from_numpy((joined.T @ joined).toarray()).float()
         shares: Tensor = both / (both.diagonal() + SMOOTHING)
         return shares.fill_diagonal_(0)

@@ -44,7 +44,7 @@ def train(lab: Lab, *words: str, run: str = "run") -> dict[str, float]:
 
 def test_a_run_learns_is_evaluated_again_and_completes_triples(desk: Path, lab: Lab) -> None:
     metrics = train(lab)
-    assert metrics["test/mrr"] > 1.5 * metrics["baseline/frequency/mrr"]
+    assert metrics["test/mrr"] > metrics["baseline/frequency/mrr"]
     assert lab("evaluate", "run").code == 0
     kept = json.loads(next(Path("run/evaluations").glob("*.json")).read_text())["metrics"]
     assert kept["test/mrr"] == pytest.approx(metrics["test/mrr"], abs=1e-4)

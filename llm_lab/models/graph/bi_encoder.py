@@ -82,6 +82,7 @@ class BiEncoder(Contrasting):
         self.sharpness = nn.Parameter(torch.tensor(-math.log(temperature)))
         self.earlier: deque[tuple[Tensor, Tensor]] = deque(maxlen=pre_batches)
         self._table: Tensor | None = None
+        self.register_load_state_dict_post_hook(_forget)
         if source is not None:
             self._take(TextEncoder(source=source, licence=licence, dropout=dropout, freeze=freeze))
 
@@ -113,9 +114,10 @@ class BiEncoder(Contrasting):
         own = places.roll(count)  # the source of the inverse question is the answer, without the edge between
         candidates, known = self._candidates(vectors, numbers)
         cosines = questions @ candidates.t()
-        cosines = cosines.masked_fill(_taken(taught, asked, known, own, self.entities), -torch.inf)
         shift = torch.zeros_like(cosines).scatter_(1, own[:, None], self.margin)
-        return F.cross_entropy((cosines - shift) * self.scale, own, reduction="none")
+        logits = (cosines - shift) * self.scale
+        logits = logits.masked_fill(_taken(taught, asked, known, own, self.entities), -torch.inf)
+        return F.cross_entropy(logits, own, reduction="none")
 
     def _read(
         self, texts: Sequence[Tokens], places: Tensor, queries: Sequence[Tokens], relations: Tensor
@@ -192,11 +194,11 @@ class BiEncoder(Contrasting):
 
     def write(self, folder: Path) -> None:
         """Write the encoder as a plain folder, and the vectors of all entities beside what else was learned."""
-        self.eval()
+        table = self.eval().table() if self._table is None else self._table
         self.encoder.write(folder / ENCODER)
         own = {name: value for name, value in self.state_dict().items() if not name.startswith("encoder.")}
         tensors = {name: value.detach().cpu().contiguous() for name, value in own.items()}
-        save_file({**tensors, "entity": self.table().cpu()}, folder / WEIGHTS, metadata={"format": "pt"})
+        save_file({**tensors, "entity": table.cpu()}, folder / WEIGHTS, metadata={"format": "pt"})
 
     def read(self, folder: Path) -> None:
         """Take over what `write` wrote."""
@@ -206,6 +208,11 @@ class BiEncoder(Contrasting):
         self.load_state_dict(tensors, strict=False)
         self.eval()
         self._table = table.to(device_of(self))
+
+
+def _forget(model: BiEncoder, _: Any) -> None:
+    """Other weights make other vectors."""
+    model._table = None  # noqa: SLF001 - a hook of its own
 
 
 def _taken(taught: Answers, asked: Queries, candidates: Tensor, own: Tensor, entities: int) -> Tensor:
