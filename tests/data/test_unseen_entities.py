@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_lab.data.triple_rows import Unseen
@@ -13,6 +13,7 @@ from tests.knowledge.toy import families
 TRIPLES = families(20)
 
 
+@settings(max_examples=30, deadline=None)
 @given(share=st.floats(0.05, 0.5), seed=st.integers(0, 1000))
 def test_training_never_shows_what_is_held_out_and_no_triple_is_lost(share: float, seed: int) -> None:
     try:
