@@ -18,6 +18,7 @@ DATA = {
     "TripleData": "triples",
 }
 TEXT_TRANSFORMS = ("Normalize", "Template")
+READERS = ("BiEncoder", "Reranker")  # of the names in a graph
 LANGUAGE = ("CausalLM", "MaskedLM", "NextSentence", "ReplacedToken", "SpanCorruption")
 TASKS: Mapping[str, tuple[str, ...]] = {
     "SequenceClassification": LABELS,
@@ -68,6 +69,19 @@ def the_task_suits_the_data(values: Values) -> Iterator[Fault]:
             key="task",
             message=f"{task} does not learn from these data, whose problem is `{problem}`",
             suggestion=f"`task={SUITED[problem][0]}`, or other data",
+        )
+
+
+@rule
+def the_objective_suits_the_model(values: Values) -> Iterator[Fault]:
+    """Models of a graph that read texts bring an objective of their own."""
+    model, objective = _class(get(values, "model._target_")), get(values, "task.objective")
+    task = _class(get(values, "task._target_"))
+    if model in READERS and task == "LinkPrediction" and objective != "contrastive":
+        yield Fault(
+            key="task.objective",
+            message=f"{model} does not learn by `{objective}`, but from the other entities of its batch",
+            suggestion="`task.objective=contrastive`, or `+experiment=text_link_prediction`",
         )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,39 @@ HEADER = ("head", "relation", "tail")
 Named = tuple[str, str, str]
 
 
+@dataclass(frozen=True)
+class Unseen:
+    """Entities that training never shows: half of a share of all are those of validation, half those of test."""
+
+    share: float
+    seed: int
+
+    def divided(self, triples: Iterable[Named]) -> dict[str, list[Named]]:
+        """A triple goes to the split of the entities that it touches, to test before validation.
+
+        Raises:
+            DataError: a split is left without triples.
+        """
+        everything = sorted(set(triples))
+        names = sorted({name for head, _, tail in everything for name in (head, tail)})
+        order = np.random.default_rng(self.seed).permutation(len(names))
+        half = max(1, round(len(names) * self.share / 2))
+        held_out = {
+            names[number]: "test" if place < half else "val" for place, number in enumerate(order[: 2 * half])
+        }
+        found: dict[str, list[Named]] = {split: [] for split in SPLITS}
+        for head, relation, tail in everything:
+            touched = {held_out.get(head, "train"), held_out.get(tail, "train")}
+            found[next(split for split in reversed(SPLITS) if split in touched)].append(
+                (head, relation, tail)
+            )
+        if empty := [split for split, rows in found.items() if not rows]:
+            raise DataError(
+                f"data.inductive: {self.share} of {len(names)} entities leaves no triple for {', '.join(empty)}"
+            )
+        return found
+
+
 class TripleReader:
     """Reads all sources into triples by split; counts rows, duplicates, and triples that stand in a later split.
 
@@ -34,7 +67,9 @@ class TripleReader:
         negatives: the same of triples that are known to be false, by split.
         shares: of the triples that a hash sends to ``val`` and ``test`` where the sources name no splits.
         licence: shown before a download.
-        graph: files that the graph store reads; its triples of two entities are taken, but not which class is whose.
+        graph: files that the graph store reads; its triples of two entities and its English labels are taken, but not
+            which class is whose.
+        unseen: entities to be kept out of training; then all triples are divided by it.
     """
 
     def __init__(
@@ -45,9 +80,12 @@ class TripleReader:
         shares: Mapping[str, float],
         licence: str,
         graph: Mapping[str, Any] | None = None,
+        unseen: Unseen | None = None,
     ) -> None:
+        self.unseen = unseen
         self.sources, self.negatives, self.shares, self.licence = sources, negatives, shares, licence
         self.graph = graph
+        self.labels: dict[str, Mapping[str, str]] = {}
         self.counts: Counter[str] = Counter()
 
     def read(self, rejects: RejectLog, *, limit: int | None = None) -> Triples:
@@ -60,6 +98,8 @@ class TripleReader:
         named = self._stored() if self.graph else self._named(self.sources, rejects)
         distinct = {split: list(dict.fromkeys(rows)) for split, rows in named.items()}
         self.counts["duplicates"] = sum(len(rows) - len(distinct[split]) for split, rows in named.items())
+        if self.unseen:
+            distinct = self.unseen.divided(row for rows in distinct.values() for row in rows)
         named = {split: rows[:limit] for split, rows in distinct.items()}
         false = {split: rows[:limit] for split, rows in self._named(self.negatives, rejects).items()}
         everything = [triple for part in (*named.values(), *false.values()) for triple in part]
@@ -79,6 +119,7 @@ class TripleReader:
             relations=tuple(relations),
             splits={split: ids(rows) for split, rows in named.items()},
             negatives={split: ids(rows) for split, rows in false.items()},
+            labels=self.labels,
         )
 
     def _named(self, sources: Sequence[Source], rejects: RejectLog) -> dict[str, list[Named]]:
@@ -95,6 +136,8 @@ class TripleReader:
         from llm_lab.knowledge.names import TYPE
 
         store = prepared_graph({"graph": self.graph, "licence": self.licence})
+        if names := dict(store.labels("en")):
+            self.labels = {"en": names}
         found: dict[str, list[Named]] = {split: [] for split in SPLITS}
         for fact in links(store):
             triple = (fact.head, fact.relation, str(fact.tail))

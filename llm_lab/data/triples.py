@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,14 +19,14 @@ from llm_lab.data.shares import parse_shares
 from llm_lab.data.source import parse_sources
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.table import Batch, IntArray, Table
-from llm_lab.data.triple_rows import TripleReader, read_labels
+from llm_lab.data.triple_rows import TripleReader, Unseen, read_labels
 from llm_lab.errors import ConfigError, DataError
 from llm_lab.knowledge.formats.source import GraphSource, parse_graph
 from llm_lab.knowledge.ranking import Answers
 from llm_lab.knowledge.triples import Triples, read_triples, write_triples
 
-FORMAT = 1  # of the prepared folder; a change makes old folders unknown
-Objective = Literal["one_vs_all", "k_vs_all", "negative_sampling"]
+FORMAT = 2  # of the prepared folder; a change makes old folders unknown
+Objective = Literal["one_vs_all", "k_vs_all", "negative_sampling", "contrastive"]
 
 
 class TripleData(DataModule):
@@ -38,6 +39,8 @@ class TripleData(DataModule):
         negatives: split -> URI of triples that are known to be false, for triple classification.
         labels: language -> URI of a JSON object with the labels of entities and relations.
         split: shares of ``val`` and ``test`` where the source names no splits; None makes 0.1 each.
+        inductive: share of the entities that training never shows, half of them for validation and half for test;
+            all triples are divided anew by whether they touch one. Negatives are left out then. 0 keeps the splits.
         objective: what the task learns from: for ``k_vs_all`` a row of training is a query with all its answers,
             otherwise a triple.
         limit: most triples per split.
@@ -57,6 +60,7 @@ class TripleData(DataModule):
         negatives: Mapping[str, Any] | None = None,
         labels: Mapping[str, str] | None = None,
         split: Mapping[str, float] | None = None,
+        inductive: float = 0.0,
         objective: Objective = "one_vs_all",
         limit: int | None = None,
         max_rejected: float = 0.0,
@@ -68,7 +72,10 @@ class TripleData(DataModule):
             raise ConfigError("data.source: one of `source` and `graph` is wanted")
         self.sources = parse_sources(source) if source is not None else ()
         self.graph = graph
-        self.negatives = parse_sources(negatives) if negatives else ()
+        if not 0 <= inductive < 1:
+            raise ConfigError(f"data.inductive: a share from 0 to below 1 is wanted, found {inductive}")
+        self.inductive = inductive
+        self.negatives = parse_sources(negatives) if negatives and not inductive else ()
         self.labels, self.licence = dict(labels or {}), licence
         self.shares = parse_shares(split, told=self._has_splits())
         if limit is not None and limit < 1:
@@ -94,6 +101,7 @@ class TripleData(DataModule):
             "shares": self.shares,
             "shown": [self.licence, self.max_rejected, self.limit],
             "queries": self.objective == "k_vs_all",
+            **({"inductive": [self.inductive, self.seed]} if self.inductive else {}),
         }
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
@@ -104,6 +112,7 @@ class TripleData(DataModule):
             shares=self.shares,
             licence=self.licence,
             graph={"file": self.graph} if isinstance(self.graph, str) else self.graph,
+            unseen=Unseen(self.inductive, self.seed) if self.inductive else None,
         )
         with RejectLog(path=folder / NAME) as rejects:
             triples = reader.read(rejects, limit=self.limit)
@@ -111,10 +120,8 @@ class TripleData(DataModule):
         rejects.check(rows=reader.counts["rows"], most=self.max_rejected, keep=keep)
         if "train" not in triples.splits:
             raise DataError("data.source: there is no training triple")
-        write_triples(
-            folder,
-            Triples(**{**vars(triples), "labels": read_labels(self.labels, licence=self.licence)}),
-        )
+        labels = {**triples.labels, **read_labels(self.labels, licence=self.licence)}
+        write_triples(folder, replace(triples, labels=labels))
         return DataSpec(
             problem="triples",
             labels=(),

@@ -18,7 +18,7 @@ from llm_lab.knowledge.ranking import Answers, Queries, Ranks, filtered_ranks
 from llm_lab.knowledge.triples import NEGATIVES, Triples, read_triples
 from llm_lab.models.graph.embedding import Embedding
 from llm_lab.models.graph.saved import write_scorer
-from llm_lab.models.graph.scorer import Scorer, device_of
+from llm_lab.models.graph.scorer import Contrasting, Scorer, device_of
 from llm_lab.models.heads import Head
 from llm_lab.tasks.link_losses import Loss, Right, against_all, against_some
 from llm_lab.tasks.link_metrics import Asked, by_triple
@@ -27,7 +27,7 @@ from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.task import Batch, Task
 
 SCORED = 512  # triples that are scored together for classification
-Objective = Literal["one_vs_all", "k_vs_all", "negative_sampling"]
+Objective = Literal["one_vs_all", "k_vs_all", "negative_sampling", "contrastive"]
 
 
 class LinkPrediction(Task):
@@ -44,7 +44,8 @@ class LinkPrediction(Task):
         regularizers: see `Task`.
         objective: ``one_vs_all`` sets the right entity of each query against all entities, ``k_vs_all`` all right
             ones of each distinct query (Dettmers et al. 2018, https://arxiv.org/abs/1707.01476), and
-            ``negative_sampling`` the right one against a few drawn at random. The data follow it.
+            ``negative_sampling`` the right one against a few drawn at random. The data follow it. A model that
+            reads texts brings its own, ``contrastive``: the right one against the other entities of the batch.
         loss: see `llm_lab.tasks.link_losses`.
         label_smoothing: share of the target that is spread over all entities; not with negative sampling.
         negatives: entities drawn for each query.
@@ -107,6 +108,11 @@ class LinkPrediction(Task):
             raise ConfigError(
                 f"model: link_prediction wants a scorer of triples, not {type(self.model).__name__}"
             )
+        if self.model.trains and isinstance(self.model, Contrasting) != (self.objective == "contrastive"):
+            raise ConfigError(
+                f"task.objective: {type(self.model).__name__} does not learn by `{self.objective}`; `contrastive` "
+                "is for models that read texts, and they learn by nothing else"
+            )
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """As `Task.configure_optimizers`; none where nothing trains."""
@@ -127,7 +133,11 @@ class LinkPrediction(Task):
 
     def forward(self, batch: Batch) -> Tensor:
         """Losses of the rows of a training batch [B], penalties included."""
-        model = cast("Embedding", self.network())
+        network = self.network()
+        if isinstance(network, Contrasting):
+            asked = Queries.of(batch["triples"], network.relations)
+            return network.contrast(asked, self.taught).view(2, -1).mean(0)
+        model = cast("Embedding", network)
         if self.objective == "k_vs_all":
             return self._of_queries(model, batch["queries"])
         asked = Queries.of(batch["triples"], model.relations)
@@ -157,7 +167,13 @@ class LinkPrediction(Task):
         return outputs
 
     def counted(self, model: Any, inputs: Batch) -> Any:
-        """A batch asks both questions of each of its triples."""
+        """A batch asks both questions of each of its triples.
+
+        Raises:
+            NotImplementedError: the model reads texts, and inputs without values have none.
+        """
+        if isinstance(model, Contrasting):
+            raise NotImplementedError("what texts cost follows from the values of a batch")
         sources, relations = next(iter(inputs.values()))[:, :2].unbind(1)
         tails = model.score_tails(sources, relations % model.relations)
         return tails if "queries" in inputs else [tails, model.score_heads(relations, sources)]
@@ -227,7 +243,7 @@ class LinkPrediction(Task):
             write_scorer(
                 folder,
                 model=self.scorer().served(),
-                node=node,
+                node=self.scorer().described(node),
                 triples=self.triples,
                 spec=self.spec,
                 task=type(self).__name__,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from llm_lab.data.spec import DataSpec
 
@@ -130,3 +131,17 @@ def task_nodes(**changes: Any) -> dict[str, Any]:
         "scheduler": {"_target_": "llm_lab.optim.schedulers.linear"},
     }
     return nodes | changes
+
+
+def tiny_encoder(folder: Path, texts: Sequence[str]) -> Path:
+    """A saved BERT of random weights whose tokenizer knows the words of some texts."""
+    found = dict.fromkeys(word for text in texts for word in text.replace("_", " ").split())
+    words = Tokenizer(models.WordLevel({w: i for i, w in enumerate([*SPECIAL, *found])}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep")}
+    PreTrainedTokenizerFast(tokenizer_object=words, **names).save_pretrained(folder)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=len(SPECIAL) + len(found), hidden_dropout_prob=0.0, **sizes)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from llm_lab.knowledge.ranking import Queries
+from llm_lab.knowledge.ranking import Answers, Queries
 from llm_lab.knowledge.triples import Triples
 
 WEIGHTS = "model.safetensors"
@@ -68,6 +70,10 @@ class Scorer(nn.Module, ABC):
         """What is saved and answers questions afterwards; itself, where nothing can be left away."""
         return self
 
+    def described(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        """The node by which a saved model is built before it reads what `write` wrote."""
+        return dict(node)
+
     def write(self, folder: Path) -> None:
         """Write what was learned into a folder: tensors as safetensors."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
@@ -76,6 +82,19 @@ class Scorer(nn.Module, ABC):
     def read(self, folder: Path) -> None:
         """Take over what `write` wrote."""
         self.load_state_dict(load_file(folder / WEIGHTS))
+
+
+class Contrasting(Scorer):
+    """A scorer that knows what it is to be taught by: it sets the answers of a batch against each other."""
+
+    @abstractmethod
+    def contrast(self, asked: Queries, taught: Answers) -> Tensor:
+        """Losses [2 N] of both questions of each triple of a batch, in the order of `Queries.of`.
+
+        Args:
+            asked: the questions and their answers.
+            taught: all answers that the training triples give; none of them is a wrong one.
+        """
 
 
 def device_of(module: nn.Module) -> torch.device:
