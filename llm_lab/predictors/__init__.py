@@ -20,6 +20,7 @@ KINDS = {
     "pairs": "retriever:Retriever",
     "language": "language:LanguageScorer",
     "triples": "completer:Completer",
+    "entities": "answerer:Answerer",
 }
 TASKS = {"ReplacedToken": "detector:Detector"}  # that say something else of texts than their problem's others
 

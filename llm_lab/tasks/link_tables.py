@@ -73,9 +73,9 @@ def _means(values: Tensor, groups: Tensor, count: int) -> Tensor:
     return sums / torch.bincount(groups, minlength=count).clamp(min=1)
 
 
-def interval(worth: Tensor, *, seed: int = 0) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a mean over triples; ``worth`` [2 N] holds both questions of each in turn."""
-    both = worth.view(-1, 2).mean(1).numpy()
+def interval(worth: Tensor, *, questions: int = 2, seed: int = 0) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a mean; ``worth`` [Q N] holds the ``questions`` Q of each triple in turn."""
+    both = worth.view(-1, questions).mean(1).numpy()
     random = np.random.default_rng(seed)
     means = [
         both[random.integers(len(both), size=(BLOCK, len(both)), dtype=np.int32)].mean(1)
