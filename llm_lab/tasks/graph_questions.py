@@ -20,7 +20,7 @@ from llm_lab.models.graph.reader_folder import write_reader
 from llm_lab.models.heads import Head
 from llm_lab.tasks.link_tables import interval
 from llm_lab.tasks.metrics import collection
-from llm_lab.tasks.question_ranks import AskedQuestions, answer_ranks, mixtures, paths_table
+from llm_lab.tasks.question_ranks import AskedQuestions, answer_ranks, hits_at_1, mixtures, paths_table
 from llm_lab.tasks.task import Batch, Task
 
 
@@ -156,12 +156,17 @@ class GraphQuestions(Task):
         self._log("test", found.losses, whole)
         low, high = interval((whole.realistic <= 1).double(), questions=1)
         more = {"hits@1_low": low, "hits@1_high": high}
-        for number, name in enumerate(
-            self.reader().reads if found.ranks.optimistic.shape[1] > 1 else (), start=1
-        ):
-            more[f"hits@1/{name}"] = float((found.column(number).realistic <= 1).double().mean())
+        alone = enumerate(self.reader().reads if found.ranks.optimistic.shape[1] > 1 else (), start=1)
+        parts = {name: hits_at_1(found.column(number)) for number, name in alone}
         self.log_dict({f"test/{name}": value for name, value in more.items()})
-        self.tables = {"By relations of the path": paths_table(whole, found.steps, self.triples)}
+        self.log_dict({f"test/hits@1/{name}": value for name, value in parts.items()})
+        weights = dict(zip(self.reader().reads, self.reader().weights.tolist(), strict=True))
+        self.tables = {
+            "By part": [
+                {"part": name, "weight": weights[name], "hits@1": hit} for name, hit in parts.items()
+            ],
+            "By relations of the path": paths_table(whole, found.steps, self.triples),
+        }
 
     def _log(self, split: str, losses: Tensor, ranks: Ranks) -> None:
         self.metrics.update(ranks=ranks, heads=torch.zeros(len(losses), dtype=torch.bool))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from llm_lab.knowledge.leaks import leaks
 from llm_lab.knowledge.ranking import Ranks
 from llm_lab.knowledge.triples import Ids, Triples
 
@@ -83,6 +84,22 @@ def interval(worth: Tensor, *, questions: int = 2, seed: int = 0) -> tuple[float
     ]
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)
+
+
+def given_away(triples: Triples) -> dict[str, float]:
+    """What of the test split no model earns, or none can: counts under ``leaks/`` and ``unseen/``.
+
+    ``leaks/equal`` triples stand in training, ``leaks/reversed`` ones stand there the other way round by an inverse or
+    symmetric relation; ``unseen/entities`` stand in no training triple, and ``unseen/triples`` are about these.
+    """
+    found, unseen = leaks(triples, "test"), triples.unseen("test")
+    about = np.isin(triples.splits["test"][:, [0, 2]], unseen).any(axis=1)
+    return {
+        "leaks/equal": float(found.equal),
+        "leaks/reversed": float(found.reversed),
+        "unseen/entities": float(len(unseen)),
+        "unseen/triples": float(about.sum()),
+    }
 
 
 def classification(scores: dict[str, Tensor], triples: dict[str, Ids]) -> dict[str, float]:

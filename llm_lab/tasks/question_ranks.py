@@ -65,6 +65,11 @@ class AskedQuestions(Kept):
         return Found(found["losses"], found["steps"], Ranks(found["optimistic"], found["pessimistic"]))
 
 
+def hits_at_1(ranks: Ranks) -> float:
+    """Share of the questions whose answer is the first."""
+    return float((ranks.realistic <= 1).double().mean())
+
+
 def paths_table(ranks: Ranks, steps: Tensor, triples: Triples) -> list[dict[str, Any]]:
     """A row per sequence of relations: questions, hits@1, MRR."""
     kinds, numbers = steps.unique(dim=0, return_inverse=True)
