@@ -102,9 +102,13 @@ class GraphQuestions(Task):
         return found
 
     def _of_paths(self, reading: Reading, batch: Batch) -> Tensor:
-        assert reading.steps is not None  # noqa: S101
-        flat = F.nll_loss(reading.steps.flatten(0, 1), batch["steps"].flatten(), reduction="none")
-        return flat.view(batch["steps"].shape).sum(1)
+        """Cross-entropy [B] of the relations of the gold path, as far as the model walks."""
+        steps = cast("Tensor", reading.steps)
+        gold = F.pad(
+            batch["steps"], (0, max(0, steps.shape[1] - batch["steps"].shape[1])), value=steps.shape[2] - 1
+        )
+        gold = gold[:, : steps.shape[1]]
+        return F.nll_loss(steps.flatten(0, 1), gold.flatten(), reduction="none").view(gold.shape).sum(1)
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Those that `forward` gives."""

@@ -78,6 +78,7 @@ class Reader(nn.Module):
             self.answers = nn.Linear(width, walker.entities)
         if self.embedding is not None:
             size = self.embedding.relation.shape[1]
+            self.embedding.relation.requires_grad = False  # the question's vector stands in its place
             self.relation = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, size))
         if "paths" in self.reads:
             self.looks = nn.Parameter(torch.randn(hops, width) * width**-0.5)
@@ -94,35 +95,37 @@ class Reader(nn.Module):
         topics: Tensor,
     ) -> Reading:
         """Read questions [B, T], [B, U] with their topics [B]."""
-        parts: Parts = {}
-        steps: Tensor | None = None
-        if "text" in self.reads:
-            pooled = pool(self._states(input_ids, attention_mask), attention_mask, "mean")
-            parts["text"] = self.answers(self.dropout(pooled)[: len(topics)]).float().log_softmax(-1)
-        if self.reads != ("text",):
-            states = self._states(masked_ids, masked_mask)[: len(topics)]
-            mask = masked_mask[: len(topics)]
-            if self.embedding is not None:
-                parts["embeddings"] = self._compared(self.embedding, pool(states, mask, "mean"), topics)
-            if "paths" in self.reads:
-                steps = self._steps(states, mask)
+        whole = self._states(input_ids, attention_mask) if "text" in self.reads else None
+        states = self._states(masked_ids, masked_mask) if self.reads != ("text",) else None
+        count = len(topics)  # a rank without rows of its own gets one to fill its batch
+        with torch.autocast(topics.device.type, enabled=False):  # scores in bfloat16 would tie
+            parts: Parts = {}
+            steps: Tensor | None = None
+            if whole is not None:
+                pooled = pool(whole, attention_mask, "mean")[:count]
+                parts["text"] = self.answers(self.dropout(pooled)).log_softmax(-1)
+            if states is not None and self.embedding is not None:
+                pooled = pool(states, masked_mask, "mean")[:count]
+                parts["embeddings"] = self._compared(self.embedding, pooled, topics)
+            if states is not None and "paths" in self.reads:
+                steps = self._steps(states[:count], masked_mask[:count])
                 parts["paths"] = self.walker(topics, steps.exp()).clamp(min=LEAST).log()
-        return Reading({name: parts[name] for name in self.reads}, steps)
+            return Reading(parts, steps)
 
     def _states(self, ids: Tensor, mask: Tensor) -> Tensor:
         states: Tensor = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return states.float()
 
     def _compared(self, embedding: Embedding, pooled: Tensor, topics: Tensor) -> Tensor:
-        vectors = self.relation(self.dropout(pooled)).float()
+        vectors = self.relation(self.dropout(pooled))
         queries = embedding.query(self.dropout(embedding.entity[topics]), vectors)
-        return embedding.compare(queries).float().log_softmax(-1)
+        return embedding.compare(queries).log_softmax(-1)
 
     def _steps(self, states: Tensor, mask: Tensor) -> Tensor:
         """A look at the words of the question for each step."""
         scores = torch.einsum("btd,hd->bht", states, self.looks).masked_fill(mask[:, None] == 0, -torch.inf)
         seen = torch.einsum("bht,btd->bhd", scores.softmax(-1), states)
-        return F.log_softmax(self.steps(self.dropout(seen)).float(), -1)
+        return F.log_softmax(self.steps(self.dropout(seen)), -1)
 
     def mixed(self, parts: Parts, weights: Tensor | None = None) -> Tensor:
         """Log-likelihoods [B, E] of all parts together; ``weights`` [parts] in the place of those that were chosen."""
