@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import os
 import re
@@ -20,6 +21,7 @@ import yaml
 from llm_lab.config.catalogue import catalogue
 from llm_lab.config.search_path import Layer
 from llm_lab.config.words import OUTSIDE, Words, parse
+from llm_lab.errors import AssetError
 from tests.conftest import ROOT, Result
 
 READMES = ("README.md", "README.zh-CN.md")
@@ -92,6 +94,7 @@ def lab_commands(page: str) -> list[Command]:
 COMMANDS = list({(one.line, one.shown): one for page in PAGES for one in lab_commands(page)}.values())
 LOOKING = [one for one in COMMANDS if one.words.verb in ("list", "show", "check", "schema")]
 TRAINING = [one for one in COMMANDS if one.words.verb == "train"]
+GRAPHS = [one for one in COMMANDS if one.words.verb == "graph"]
 SERVING = [one for one in COMMANDS if one.words.verb in ("evaluate", "predict", "resume")]
 
 
@@ -143,6 +146,40 @@ def test_the_words_of_a_training_are_right(command: Command, desk: Path, lab: Ca
         pytest.skip("Slurm is not installed here, which the check says")
     result = lab("check", *command.argv)
     assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize("command", GRAPHS, ids=str)
+def test_a_command_over_a_graph_does_what_it_says(
+    command: Command, desk: Path, lab: Callable[..., Result]
+) -> None:
+    result = lab(*command.argv)
+    if result.code == 1 and any(word in result.err for word in ("no copy", "offline", "network")):
+        pytest.skip(f"data not to be had here: {result.err.strip()}")
+    faults = command.words.positionals[0] == "validate" and "kinds of faults" in result.out
+    assert result.code == (1 if faults else 0), result.err
+    if output := command.words.flags.get("output"):
+        assert (desk / str(output)).stat().st_size
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_modules_that_are_run_are_there(page: str) -> None:
+    for module, word in re.findall(r"python -m (llm_lab\.[\w.]+)(?: (\w+))?", read(page)):
+        assert importlib.util.find_spec(module), module
+        if module == "llm_lab.bench" and word:
+            assert importlib.util.find_spec(f"{module}.{word}"), f"{module} {word}"
+
+
+@pytest.mark.parametrize("page", ["docs/knowledge.md", "docs/rules.md"])
+def test_the_examples_in_python_run(page: str, capsys: pytest.CaptureFixture[str], desk: Path) -> None:
+    for block, after in pairwise([*blocks(page), Block(page, "", "", "")]):
+        if block.language == "python":
+            try:
+                exec(compile(block.text, page, "exec"), {})
+            except AssetError as error:
+                pytest.skip(f"data not to be had here: {error}")
+            shown = capsys.readouterr().out
+            if not after.language and after.text:
+                assert shown.strip() == after.text.strip()
 
 
 def test_the_pack_of_ten_lines_trains_and_its_model_serves(

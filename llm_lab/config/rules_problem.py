@@ -11,6 +11,7 @@ from llm_lab.config.rules import Values, get, rule
 LABELS = ("single_label", "multi_label", "regression")
 DATA = {
     "CorpusData": "language",
+    "GraphQuestionData": "entities",
     "MultipleChoiceData": "choice",
     "PairData": "pairs",
     "QuestionAnsweringData": "span",
@@ -27,6 +28,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "MultipleChoice": ("choice",),
     "Contrastive": ("pairs",),
     "LinkPrediction": ("triples",),
+    "GraphQuestions": ("entities",),
     **dict.fromkeys(LANGUAGE, ("language",)),
 }
 BASELINES: Mapping[str, tuple[str, ...]] = {
@@ -40,6 +42,8 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "untouched.Untouched": ("pairs",),
     "ngram.NGram": ("language",),
     "frequency.Frequency": ("triples",),
+    "answers.CommonAnswer": ("entities",),
+    "answers.CommonPath": ("entities",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),
@@ -50,6 +54,7 @@ SUITED = {
     "choice": ("multiple_choice", "multiple_choice"),
     "pairs": ("contrastive", "retrieval"),
     "triples": ("link_prediction", "link_prediction"),
+    "entities": ("graph_questions", "graph_questions"),
     "language": ("masked_lm` or `task=causal_lm", "language"),
 }
 

@@ -66,12 +66,13 @@ VERBS: dict[str, Verb] = {
         overrides=False,
     ),
     "graph": Verb(
-        help="a knowledge graph: stats, validate, query, convert; build one from a table or from data=",
+        help="a knowledge graph: stats, validate, query, convert, entail; build one from a table or from data=",
         positionals=("ACTION", "[GRAPH]"),
         flags={
             "--query": Flag(help="SPARQL to answer; @FILE reads it from a file", value="TEXT"),
             "--output": Flag(help="the file to write; its suffix tells the format", value="FILE"),
             "--format": Flag(help="of the output, where its suffix tells another", value="NAME"),
+            "--semantics": Flag(help="entail: rdfs, owl_rl (default) or rdfs_owl_rl", value="NAME"),
             "--subject": Flag(help="build: the column that holds a row's entity", value="COLUMN"),
             "--entities": Flag(help="build: columns whose values are entities, with commas", value="NAMES"),
             "--graph": Flag(help="build: the graph whose entities are looked for in texts", value="GRAPH"),

@@ -27,13 +27,14 @@ Table = dict[tuple[str, str], float]
 
 @dataclass(frozen=True, kw_only=True)
 class PathQuestion:
-    """A question: its words, the word that names its entity, the steps of the path, its answer."""
+    """A question: its words, the word that names its entity, the steps of the path, its answer, all right answers."""
 
     line: int
     words: tuple[str, ...]
     entity: str
     relations: tuple[str, ...]
     answer: str
+    answers: tuple[str, ...] = ()
 
     @property
     def place(self) -> int:
@@ -56,7 +57,15 @@ def read_questions(path: Path, *, encoding: str = "utf-8") -> Iterator[PathQuest
                 entity=steps[0],
                 relations=tuple(steps[1::2]),
                 answer=steps[-1],
+                answers=_listed(fields[1], steps[-1]),
             )
+
+
+def _listed(field: str, answer: str) -> tuple[str, ...]:
+    """The right answers of ``answer(one/two/)``."""
+    inside = field.strip().removeprefix(f"{answer}(").removesuffix(")")
+    found = [name for name in inside.split("/") if name] if inside != field.strip() else []
+    return tuple(dict.fromkeys([answer, *found]))
 
 
 def read_path_questions(path: Path, source: Source) -> Iterator[Record | Rejected]:

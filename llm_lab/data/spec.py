@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 Problem = Literal[
-    "single_label", "multi_label", "regression", "tokens", "span", "choice", "pairs", "language", "triples"
-]
+    "single_label", "multi_label", "regression", "tokens", "span", "choice", "pairs", "language", "triples", "entities"
+]  # fmt: skip
 Split = Literal["train", "val", "test"]
 
 
@@ -20,7 +20,8 @@ class DataSpec:
     Attributes:
         problem: what a target is: one label, a set of labels, a number, a label per word (``tokens``), an answer in
             a context (``span``), one text of several (``choice``), the text that belongs to another (``pairs``),
-            text itself (``language``), or an entity of a graph (``triples``).
+            text itself (``language``), an entity that completes a triple of a graph (``triples``), or the entities
+            that answer a question (``entities``).
         labels: label names in the order of the model's outputs; one name (the column) for regression, none where
             a target is no label.
         sizes: rows per split, for the splits that exist (``train``, ``val``, ``test``).

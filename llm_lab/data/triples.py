@@ -22,10 +22,12 @@ from llm_lab.data.table import Batch, IntArray, Table
 from llm_lab.data.triple_rows import TripleReader, Unseen, read_labels
 from llm_lab.errors import ConfigError, DataError
 from llm_lab.knowledge.formats.source import GraphSource, parse_graph
+from llm_lab.knowledge.leaks import leaks
 from llm_lab.knowledge.ranking import Answers
 from llm_lab.knowledge.triples import Triples, read_triples, write_triples
 
 FORMAT = 2  # of the prepared folder; a change makes old folders unknown
+TOLD = 5  # relations by which most triples are given away
 Objective = Literal["one_vs_all", "k_vs_all", "negative_sampling", "contrastive"]
 
 
@@ -207,11 +209,12 @@ def counted(triples: Triples) -> dict[str, Any]:
         "entities": len(triples.entities),
         "relations": len(triples.relations),
     }
-    train = {tuple(row) for row in triples.splits["train"].tolist()}
     for split in (split for split in ("val", "test") if split in triples.splits):
-        ids, unseen = triples.splits[split], triples.unseen(split)
-        if leaks := sum(tuple(row) in train for row in ids.tolist()):
-            found[f"also_in_training_{split}"] = leaks
+        ids, unseen, given = triples.splits[split], triples.unseen(split), leaks(triples, split)
+        if given.equal:
+            found[f"also_in_training_{split}"] = given.equal
+        by_relation = dict(list(given.by_relation.items())[:TOLD])
+        found[f"reversed_in_training_{split}"] = {"triples": given.reversed, **by_relation}
         touched = np.isin(ids[:, [0, 2]], unseen).any(axis=1)
         found[f"unseen_in_training_{split}"] = {"entities": len(unseen), "triples": int(touched.sum())}
     if triples.negatives:

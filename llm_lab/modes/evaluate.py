@@ -33,6 +33,7 @@ from llm_lab.tracking.files import write_json
 from llm_lab.tracking.summary import summary_table
 
 EVALUATIONS = "evaluations"
+READER = "reader.json"  # lies beside an encoder that reads questions over a graph
 LABELLED = ("single_label", "multi_label", "tokens")
 
 
@@ -86,10 +87,11 @@ def evaluate(directory: Path, overrides: Sequence[str]) -> dict[str, Any]:
 def _artifact(directory: Path) -> dict[str, Any]:
     """The model node of the saved folder: its weights and tokenizer, wrappers already merged."""
     kind = json.loads((directory / MODEL / "config.json").read_text(encoding="utf-8")).get("model_type")
+    loader = "graph.saved.saved" if kind == "graph" else "text.pretrained"
+    if (directory / MODEL / READER).is_file():
+        loader = "graph.reader_folder.saved_reader"
     return {
-        "_target_": "llm_lab.models.graph.saved.saved"
-        if kind == "graph"
-        else "llm_lab.models.text.pretrained",
+        "_target_": f"llm_lab.models.{loader}",
         "source": str((directory / MODEL).resolve()),
         "wrappers": {},
     }

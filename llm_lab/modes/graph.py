@@ -110,6 +110,18 @@ def _convert(words: Words) -> int:
     return 0
 
 
+def _entail(words: Words) -> int:
+    from llm_lab.knowledge.graphs import open_graph
+    from llm_lab.knowledge.reasoning.entailment import follow
+
+    store = open_graph(_place(words))
+    output, form = _output(words), words.flags.get("format")
+    semantics = str(words.flags.get("semantics", "owl_rl"))
+    count = follow(store, output, semantics=semantics, form=str(form) if form else None)
+    print(f"wrote {count:,} facts that follow by {semantics} to {output}")
+    return 0
+
+
 def _build(words: Words) -> int:
     from llm_lab.knowledge.construction.build import build_graph
     from llm_lab.knowledge.formats.write import write
@@ -163,5 +175,6 @@ ACTIONS: dict[str, Callable[[Words], int]] = {
     "validate": _validate,
     "query": _query,
     "convert": _convert,
+    "entail": _entail,
     "build": _build,
 }

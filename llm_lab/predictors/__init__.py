@@ -20,6 +20,7 @@ KINDS = {
     "pairs": "retriever:Retriever",
     "language": "language:LanguageScorer",
     "triples": "completer:Completer",
+    "entities": "answerer:Answerer",
 }
 TASKS = {
     "ReplacedToken": "detector:Detector",

@@ -22,7 +22,7 @@ from llm_lab.models.graph.scorer import Contrasting, Scorer, device_of
 from llm_lab.models.heads import Head
 from llm_lab.tasks.link_losses import Loss, Right, against_all, against_some
 from llm_lab.tasks.link_metrics import Asked, by_triple
-from llm_lab.tasks.link_tables import by_kind, by_relation, classification, interval
+from llm_lab.tasks.link_tables import by_kind, by_relation, classification, given_away, interval
 from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.task import Batch, Task
 
@@ -203,7 +203,7 @@ class LinkPrediction(Task):
         relations, ranks = self._log("test")
         self.row_scores = by_triple(ranks)
         low, high = interval(1 / ranks.realistic)
-        more = {"mrr_low": low, "mrr_high": high, **self._told_apart()}
+        more = {"mrr_low": low, "mrr_high": high, **self._told_apart(), **given_away(self.triples)}
         self.log_dict({f"test/{name}": value for name, value in more.items()})
         self.tables = {
             "By kind of relation": by_kind(ranks, relations, self.triples),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from llm_lab.knowledge.leaks import leaks
 from llm_lab.knowledge.ranking import Ranks
 from llm_lab.knowledge.triples import Ids, Triples
 
@@ -73,9 +74,9 @@ def _means(values: Tensor, groups: Tensor, count: int) -> Tensor:
     return sums / torch.bincount(groups, minlength=count).clamp(min=1)
 
 
-def interval(worth: Tensor, *, seed: int = 0) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a mean over triples; ``worth`` [2 N] holds both questions of each in turn."""
-    both = worth.view(-1, 2).mean(1).numpy()
+def interval(worth: Tensor, *, questions: int = 2, seed: int = 0) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a mean; ``worth`` [Q N] holds the ``questions`` Q of each triple in turn."""
+    both = worth.view(-1, questions).mean(1).numpy()
     random = np.random.default_rng(seed)
     means = [
         both[random.integers(len(both), size=(BLOCK, len(both)), dtype=np.int32)].mean(1)
@@ -83,6 +84,22 @@ def interval(worth: Tensor, *, seed: int = 0) -> tuple[float, float]:
     ]
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)
+
+
+def given_away(triples: Triples) -> dict[str, float]:
+    """What of the test split no model earns, or none can: counts under ``leaks/`` and ``unseen/``.
+
+    ``leaks/equal`` triples stand in training, ``leaks/reversed`` ones stand there the other way round by an inverse or
+    symmetric relation; ``unseen/entities`` stand in no training triple, and ``unseen/triples`` are about these.
+    """
+    found, unseen = leaks(triples, "test"), triples.unseen("test")
+    about = np.isin(triples.splits["test"][:, [0, 2]], unseen).any(axis=1)
+    return {
+        "leaks/equal": float(found.equal),
+        "leaks/reversed": float(found.reversed),
+        "unseen/entities": float(len(unseen)),
+        "unseen/triples": float(about.sum()),
+    }
 
 
 def classification(scores: dict[str, Tensor], triples: dict[str, Ids]) -> dict[str, float]:

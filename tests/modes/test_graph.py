@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,3 +114,55 @@ def test_broken_lines_are_counted_and_too_many_refused(desk: Path, lab: Lab) -> 
     assert "1 of 2 rows rejected (50.0%)" in result.err and "many.tsv:2" in result.err
     listed = Path(result.err.rpartition("The list: ")[2].strip())
     assert json.loads(listed.read_text())["line"] == 2
+
+
+SCHEMA = """@prefix : <http://example.org/> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix owl: <http://www.w3.org/2002/07/owl#> .
+:Dog rdfs:subClassOf :Animal . :rex a :Dog . :partOf a owl:TransitiveProperty .
+:paw :partOf :leg . :leg :partOf :rex .
+"""
+
+
+def test_entail_by_the_semantics_that_is_asked_for(desk: Path, lab: Lab) -> None:
+    (desk / "schema.ttl").write_text(SCHEMA)
+    found = {}
+    for semantics in ("rdfs", "owl_rl"):
+        words = ("schema.ttl", "--semantics", semantics, "--output", f"{semantics}.nt")
+        result = lab("graph", "entail", *words)
+        assert result.code == 0, result.err
+        found[semantics] = (desk / f"{semantics}.nt").read_text()
+    animal = "<http://example.org/rex> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://example.org/Animal>"
+    part = "<http://example.org/paw> <http://example.org/partOf> <http://example.org/rex>"
+    assert animal in found["rdfs"] and animal in found["owl_rl"]
+    assert part in found["owl_rl"] and part not in found["rdfs"]
+    result = lab("graph", "entail", "schema.ttl", "--semantics", "owl", "--output", "x.nt")
+    assert result.code == 1 and "one of rdfs, owl_rl" in result.err
+
+
+KILLED = """
+import os, signal, sys
+import llm_lab.knowledge.graphs as graphs
+load = graphs.load
+def killing(store, *rest, **named):
+    load(store, *rest, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+graphs.load = killing
+from llm_lab.__main__ import main
+main(["graph", "stats", "world.tsv"])
+"""
+
+
+def test_a_load_that_is_killed_leaves_no_half_store(
+    desk: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_LAB_HOME", str(desk / "home"))
+    done = subprocess.run([sys.executable, "-c", KILLED], cwd=desk, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = [path for path in (desk / "home/data").iterdir() if path.is_dir()]
+    assert left and all(".tmp" in path.name for path in left)  # nothing under the name of a whole one
+    result = lab("graph", "stats", "world.tsv")
+    assert result.code == 0, result.err
+    assert "triples    4 of two entities" in result.out
+    (whole,) = (path for path in (desk / "home/data").iterdir() if path.is_dir())
+    assert ".tmp" not in whole.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from llm_lab.models.graph.scorer import Scorer
 from llm_lab.modes import train as way
 from tests.conftest import Result
 from tests.knowledge.toy import write_tables
+from tests.modes.test_resume import train_and_stop
 
 Lab = Callable[..., Result]
 MODELS = ["complex", "distmult", "simple", "transe", "rotate", "tucker", "conve", "compgcn", "rgcn"]
@@ -112,6 +114,44 @@ def test_a_stopped_run_goes_on_to_the_same_weights(desk: Path, lab: Lab) -> None
     assert result.code == 0, result.err
     again = load_file("half/model/model.safetensors")
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_killed_in_mid_epoch_and_resumed(desk: Path, lab: Lab) -> None:
+    words = (*QUICK, "trainer.max_epochs=4", "callbacks.resume.interval=0.1")
+    whole = train(lab, *words)
+    step = int(whole["run/steps"]) // 2 + 1
+    words = ("+experiment=link_prediction", *SMALL, *words, "hydra.run.dir=killed")
+    done = train_and_stop(step, "SIGKILL", *words, cwd=desk)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not Path("killed/model").exists()
+    result = lab("resume", "killed")
+    assert result.code == 0, result.err
+    again = json.loads(Path("killed/metrics.json").read_text())
+    names = [name for name in whole if name.startswith(("test/", "val/"))]
+    assert {name: again[name] for name in names} == {name: whole[name] for name in names}
+
+
+def test_what_training_gives_away_and_never_shows_is_counted(desk: Path, lab: Lab) -> None:
+    with Path("test.tsv").open("a") as stream:
+        stream.write("stranger\tlives_in\ttown 0\n")
+    metrics = train(lab, "+debug=smoke", "data.limit=null", "mode.baseline=false")
+    assert metrics["test/leaks/reversed"] > 0  # parent_of and child_of
+    assert metrics["test/leaks/equal"] == 0
+    assert (metrics["test/unseen/entities"], metrics["test/unseen/triples"]) == (1, 1)
+    report = Path("run/report.md").read_text()
+    assert "reversed in training test" in report
+    assert "unseen in training test" in report
+
+
+GRAPHS = ["nations", "umls", "kinship", "codex_s", "wn18rr"]
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_every_recipe_suits_every_model(graph: str, desk: Path, lab: Lab) -> None:
+    for model in [*MODELS, "rules"]:
+        experiment = "rules" if model == "rules" else "link_prediction"
+        result = lab("check", f"+experiment={experiment}", f"knowledge={graph}", f"model={model}")
+        assert result.code == 0, result.err
 
 
 def test_broken_lines_are_refused_with_their_number(desk: Path, lab: Lab) -> None:

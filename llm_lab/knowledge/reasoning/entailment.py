@@ -7,13 +7,17 @@ that what follows from them carries a proof.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal, cast
 
 from llm_lab.errors import ConfigError
 from llm_lab.knowledge.rules.rule import Atom, Rule, Variable
 
 if TYPE_CHECKING:
     from rdflib import Graph
+
+    from llm_lab.knowledge.store import Store
 
 Semantics = Literal["rdfs", "owl_rl", "rdfs_owl_rl"]
 Named = tuple[str, str, str]
@@ -57,6 +61,37 @@ def entailed(graph: Graph, semantics: Semantics = "owl_rl") -> Graph:
         if triple not in graph and triple not in empty:
             found.add(triple)
     return found
+
+
+def follow(store: Store, output: Path, *, semantics: str = "owl_rl", form: str | None = None) -> int:
+    """Write what follows from a graph's training split and is not there yet; returns how many facts that is.
+
+    What is no relation between two entities, or the value of one, is left out (that a text is of its own type).
+
+    Args:
+        store: the graph, with its schema.
+        output: a file of any format that a graph is written into.
+        semantics: see `entailed`.
+        form: of the file, where its suffix tells another.
+    """
+    from rdflib import Graph, URIRef
+
+    from llm_lab.knowledge.formats.source import parse_graph
+    from llm_lab.knowledge.formats.write import write
+    from llm_lab.knowledge.load import load
+    from llm_lab.knowledge.store import Store
+
+    with TemporaryDirectory() as folder:
+        file, more = Path(folder, "graph.nt"), Path(folder, "more.nt")
+        write(store, file, form="ntriples")
+        found = entailed(Graph().parse(file, format="nt"), cast("Semantics", semantics))
+        for triple in [one for one in found if not isinstance(one[0], URIRef)]:
+            found.remove(triple)
+        found.serialize(more, format="nt", encoding="utf-8")
+        new = Store()
+        load(new, parse_graph({"more": {"uri": f"file://{more}"}}), rejected=Path(folder, "rejected.jsonl"))
+        write(new, output, form=form)
+        return len(new)
 
 
 def schema_rules(triples: Iterable[Named]) -> tuple[Rule, ...]:
