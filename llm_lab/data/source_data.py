@@ -29,15 +29,15 @@ class SourceData(DataModule):
         tokenizer: node of a `TokenizerSource`.
         licence: of the data.
         shares: of the splits that are made of rows without one.
-        folds: of cross-validation: the rows that are not for testing are cut into so many parts by the same hash
-            as the shares, and each is the validation split once; None takes the share.
-        fold: number of the part, from 0.
         limit: most rows per split.
         max_rejected: share of unusable rows above which the run stops.
         max_length: most tokens of what the model gets at once.
-        transforms: mapping from a name to a node of a `Transform`.
         batch_size: see `DataModule`.
         seed: see `DataModule`.
+        folds: of cross-validation: the rows that are not for testing are cut into so many parts by the same hash
+            as the shares, and each is the validation split once; None takes the share.
+        fold: number of the part, from 0.
+        transforms: mapping from a name to a node of a `Transform`.
 
     Raises:
         ConfigError: a limit below 1, a fold that there is not, or a transform that does not suit the rows.
@@ -50,14 +50,14 @@ class SourceData(DataModule):
         tokenizer: Mapping[str, Any],
         licence: str,
         shares: Mapping[str, float],
-        folds: int | None,
-        fold: int,
         limit: int | None,
         max_rejected: float,
         max_length: int,
-        transforms: Mapping[str, Any] | None,
         batch_size: int,
         seed: int,
+        folds: int | None = None,
+        fold: int = 0,
+        transforms: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, seed=seed)
         if limit is not None and limit < 1:
