@@ -45,8 +45,8 @@ class Neighbours:
         places = np.repeat(self.offsets[chosen], counts) + np.arange(counts.sum())
         places -= np.repeat(np.cumsum(counts) - counts, counts)
         found = (rows, self.kinds[places], self.targets[places])
-        rows, kinds, targets = (torch.from_numpy(one).to(sources.device) for one in found)
-        return rows, kinds, targets
+        cells, kinds, targets = (torch.from_numpy(one).to(sources.device) for one in found)
+        return cells, kinds, targets
 
     def confidences(self) -> Tensor:
         """Of pairs that the second relation joins, the share that the first joins too: [2 R, 2 R].

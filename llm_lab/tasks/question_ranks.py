@@ -72,8 +72,8 @@ def hits_at_1(ranks: Ranks) -> float:
 
 def paths_table(ranks: Ranks, steps: Tensor, triples: Triples) -> list[dict[str, Any]]:
     """A row per sequence of relations: questions, hits@1, MRR."""
-    kinds, numbers = steps.unique(dim=0, return_inverse=True)
-    rows = []
+    kinds, numbers = torch.unique(steps, dim=0, return_inverse=True)
+    rows: list[dict[str, Any]] = []
     for number, kind in enumerate(kinds.tolist()):
         own = ranks.realistic[numbers == number]
         names = [triples.label(triples.relations[one]) for one in kind if one < len(triples.relations)]

@@ -71,7 +71,8 @@ class Reader(nn.Module):
         super().__init__()
         self.encoder, self.reads = encoder, PARTS[reads]
         self.walker = walker
-        self.embedding, self.node = embedding or (None, None)
+        self.embedding = embedding.embedding if embedding else None
+        self.node = embedding.node if embedding else None
         width = int(encoder.config.hidden_size)
         self.dropout = nn.Dropout(dropout)
         if "text" in self.reads:
