@@ -132,10 +132,15 @@ def test_killed_in_mid_epoch_and_resumed(desk: Path, lab: Lab) -> None:
 
 
 def test_what_training_gives_away_and_never_shows_is_counted(desk: Path, lab: Lab) -> None:
-    with Path("test.tsv").open("a") as stream:
-        stream.write("stranger\tlives_in\ttown 0\n")
+    for name, line in (
+        ("train.tsv", "parent 0\tparent_of\tchild 0c"),
+        ("test.tsv", "child 0c\tchild_of\tparent 0"),
+        ("test.tsv", "stranger\tlives_in\ttown 0"),
+    ):
+        with Path(name).open("a") as stream:
+            stream.write(f"{line}\n")
     metrics = train(lab, "+debug=smoke", "data.limit=null", "mode.baseline=false")
-    assert metrics["test/leaks/reversed"] > 0  # parent_of and child_of
+    assert metrics["test/leaks/reversed"] == 1
     assert metrics["test/leaks/equal"] == 0
     assert (metrics["test/unseen/entities"], metrics["test/unseen/triples"]) == (1, 1)
     report = Path("run/report.md").read_text()
