@@ -30,6 +30,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
 BASELINES: Mapping[str, tuple[str, ...]] = {
     "majority.Majority": LABELS,
     "tfidf.TfIdf": LABELS,
+    "linear.Linear": LABELS,
     "gazetteer.Gazetteer": ("tokens",),
     "gazetteer.MajorityTag": ("tokens",),
     "overlap.Overlap": ("span",),

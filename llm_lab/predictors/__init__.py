@@ -21,6 +21,7 @@ KINDS = {
     "language": "language:LanguageScorer",
     "triples": "completer:Completer",
 }
+MANIFEST = "manifest:ManifestClassifier"  # of models that read several kinds of columns
 TASKS = {"ReplacedToken": "detector:Detector"}  # that say something else of texts than their problem's others
 
 
@@ -34,7 +35,8 @@ def predictor(folder: Path) -> Predictor:
     if not (source / FACTS).is_file():
         raise RunError(f"{folder} holds no model: there is no {source / FACTS}")
     facts: dict[str, Any] = json.loads((source / FACTS).read_text(encoding="utf-8"))
-    module, name = (TASKS.get(facts["task"]) or KINDS[facts["problem"]]).split(":")
+    kind_of = TASKS.get(facts["task"]) or (MANIFEST if facts.get("inputs") else KINDS[facts["problem"]])
+    module, name = kind_of.split(":")
     kind = getattr(importlib.import_module(f"{__name__}.{module}"), name)
     made: Predictor = kind(folder=source, facts=facts)
     return made

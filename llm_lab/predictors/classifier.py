@@ -43,10 +43,11 @@ class Classifier(Predictor):
         inputs = self.tokenizer(*both, padding=True, truncation=True, max_length=limit, return_tensors="pt")
         names = self.model.config.id2label
         for row in self.model(**inputs).logits.float():
-            yield _answer(row, names, self.model.config.problem_type)
+            yield answer_of(row, names, self.model.config.problem_type)
 
 
-def _answer(logits: torch.Tensor, names: Mapping[int, str], problem: str | None) -> Row:
+def answer_of(logits: torch.Tensor, names: Mapping[int, str], problem: str | None) -> Row:
+    """What is said of a row, from its logits [C]."""
     if problem == "regression":
         return {"value": round(float(logits[0]), 6)}
     if problem == "multi_label_classification":
