@@ -13,6 +13,7 @@ from llm_lab.data.files import read_files, read_pixels
 from llm_lab.data.json_rows import read_json
 from llm_lab.data.plain import read_folder, read_lines
 from llm_lab.data.record import Record, Rejected
+from llm_lab.data.recordings import read_windows
 from llm_lab.data.source import Source, nearest
 from llm_lab.errors import ConfigError
 
@@ -27,7 +28,17 @@ READERS: dict[str, FileReader] = {
     "folder": read_folder,
     "files": read_files,
     "pixels": read_pixels,
+    "windows": read_windows,
 }
+
+
+OF_FILES = (
+    "root",
+    "path",
+    "pattern",
+    "windows",
+    "optional",
+)  # without them a source has the hash it always had
 
 
 def read(source: Source, needed: Sequence[str], *, licence: str = "") -> Iterator[Record | Rejected]:
@@ -61,14 +72,10 @@ def as_uri(path: str) -> str:
 
 def identity(source: Source) -> dict[str, Any]:
     """What the rows of a source depend on, to be hashed: how it is read, and its contents; of a hub set its name."""
-    late = (
-        "root",
-        "path",
-        "pattern",
-        "optional",
-    )  # of files; what lacks them is known by the same hash as ever
     told = {
-        name: value for name, value in vars(source).items() if name != "uri" and (value or name not in late)
+        name: value
+        for name, value in vars(source).items()
+        if name != "uri" and (value or name not in OF_FILES)
     }
     if source.uri.startswith("hf://"):
         return {**told, "uri": source.uri}

@@ -13,7 +13,7 @@ from llm_lab.data.readers import as_uri, read
 from llm_lab.data.record import Record
 from llm_lab.data.source import Source
 
-HOLDS_ITS_FILES = ("files", "pixels", "hub")  # whose own content says everything
+HOLDS_ITS_FILES = ("files", "pixels", "windows", "hub")  # whose own content says everything
 
 
 def media_identity(source: Source, inputs: Inputs) -> Any:

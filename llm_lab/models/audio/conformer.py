@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from llm_lab.models.audio.cnn import halved
 from llm_lab.models.tower import Tokens, Tower, node_of
 
+
 class Conformer(Tower):
     """Gulati et al. 2020 (https://arxiv.org/abs/2005.08100), with sinusoidal places and norms over channels.
 
@@ -92,7 +93,11 @@ class Layer(nn.Module):
 def hidden(width: int, dropout: float) -> nn.Sequential:
     """A hidden layer, its norm first."""
     return nn.Sequential(
-        nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
+        nn.LayerNorm(width),
+        nn.Linear(width, 4 * width),
+        nn.SiLU(),
+        nn.Dropout(dropout),
+        nn.Linear(4 * width, width),
     )
 
 

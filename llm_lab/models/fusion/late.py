@@ -71,7 +71,8 @@ class Gated(Fusion):
         own = torch.stack(
             [part(one).tanh() for part, one in zip(self.project, vectors.unbind(1), strict=True)], dim=1
         )
-        gates = self.gates(vectors.flatten(1)).view_as(vectors).softmax(dim=1) if len(self.names) > 1 else 1.0
+        gates = self.gates(vectors.flatten(1)).view_as(vectors)
+        gates = gates.softmax(dim=1) if len(self.names) > 1 else gates.sigmoid()
         return (own * gates).sum(dim=1)
 
 

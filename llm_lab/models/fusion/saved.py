@@ -54,10 +54,17 @@ class FusionForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config: FusionConfig) -> None:
         super().__init__(config)
+        names = sorted(config.towers)  # as a saved configuration has them
         self.towers = nn.ModuleDict(
             {
-                name: build(node, expected=Tower, key=f"towers.{name}", column=config.inputs[name], spec=None)
-                for name, node in config.towers.items()
+                name: build(
+                    config.towers[name],
+                    expected=Tower,
+                    key=f"towers.{name}",
+                    column=config.inputs[name],
+                    spec=None,
+                )
+                for name in names
             }
         )
         self.project = nn.ModuleDict(
@@ -70,7 +77,6 @@ class FusionForSequenceClassification(PreTrainedModel):
         self.placeholders = nn.ParameterDict(
             {name: torch.randn(config.width) * 0.02 for name in self.optional}
         )
-        names = list(self.towers)
         self.fusion = build(config.fusion, expected=Fusion, key="fusion", names=names, width=config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(self.fusion.width, config.num_labels)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from llm_lab.models.tower import Tokens, Tower, all_tokens, node_of
 
-
 LOW = -1.0  # below whatever two GELUs add up to: no maximum is taken from there
 
 

@@ -60,7 +60,9 @@ class EfficientNetLite0(Tower):
         path = resolve(source, licence=licence)
         try:
             found = torch.load(path, map_location="cpu", weights_only=True)
-            self.load_state_dict({name: value for name, value in found.items() if not name.startswith("_fc.")})
+            self.load_state_dict(
+                {name: value for name, value in found.items() if not name.startswith("_fc.")}
+            )
         except (RuntimeError, AttributeError, OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise AssetError(f"source: {source} holds no weights of EfficientNet-Lite0: {reason}") from error
@@ -87,7 +89,9 @@ class SameConv(nn.Conv2d):
 
     def forward(self, values: Tensor) -> Tensor:
         """[B, C, H, W] to [B, D, H / stride, W / stride], rounded up."""
-        down, right = (max((-(-size // self.step) - 1) * self.step + self.reach - size, 0) for size in values.shape[-2:])
+        down, right = (
+            max((-(-size // self.step) - 1) * self.step + self.reach - size, 0) for size in values.shape[-2:]
+        )
         padded = F.pad(values, [right // 2, right - right // 2, down // 2, down - down // 2])
         return super().forward(padded)
 
@@ -101,7 +105,10 @@ class Block(nn.Module):
         self.expansion, self.skip = expansion, inward == outward and stride == 1
         if expansion > 1:
             self._expand_conv, self._bn0 = SameConv(inward, middle, 1), norm(middle)
-        self._depthwise_conv, self._bn1 = SameConv(middle, middle, kernel, stride, groups=middle), norm(middle)
+        self._depthwise_conv, self._bn1 = (
+            SameConv(middle, middle, kernel, stride, groups=middle),
+            norm(middle),
+        )
         self._project_conv, self._bn2 = SameConv(middle, outward, 1), norm(outward)
 
     def forward(self, values: Tensor) -> Tensor:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from llm_lab.errors import AssetError, ConfigError
 from llm_lab.models.folder import model_folder
-from llm_lab.models.pooled import without_pooler
 from llm_lab.models.sizes import known_sizes
 from llm_lab.models.tower import Tokens, Tower, all_tokens, node_of
 
@@ -50,7 +49,7 @@ class Vision(Tower):
             self.backbone = _loaded(source, licence)
         else:
             self.backbone = _blank(str(architecture), sizes or {}, column)
-        self.backbone = without_pooler(self.backbone)
+        _without_summary(self.backbone)
         config = self.backbone.config
         self.width = int(getattr(config, "hidden_size", 0) or config.hidden_sizes[-1])
         self.freeze(frozen=freeze)
@@ -65,6 +64,15 @@ class Vision(Tower):
         fields = self.backbone.config.to_diff_dict()
         kind = fields.pop("model_type", self.backbone.config.model_type)
         return node_of(self, architecture=kind, sizes=plain(fields), freeze=self.frozen_as)
+
+
+def _without_summary(backbone: Any) -> None:
+    """Take away what only a summary of the picture is made with: parameters without gradient stop DDP."""
+    pooler = getattr(backbone, "pooler", None)
+    if pooler is not None and list(pooler.parameters()):
+        backbone.pooler = None
+    if backbone.config.model_type.startswith("convnext"):
+        backbone.layernorm = nn.Identity()
 
 
 def plain(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def test_a_folder_of_files_is_a_table_by_a_pattern(tmp_path: Path, make: Make) -
     labels = {"even": [*range(0, 40, 2)], "odd": [*range(1, 40, 2)]}
     assert make(source, columns=columns, labels=labels).prepare().sizes == {"train": 20, "test": 20}
     source["train"]["pattern"] = r"(?P<m>\d)\.png"
-    with pytest.raises(DataError, match="no column `n`; did you mean"):
+    with pytest.raises(DataError, match="no column `n`; there is `file`, `folder`, `m`"):
         make(source, columns=columns, labels=labels).prepare()
 
 
