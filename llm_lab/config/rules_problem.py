@@ -25,6 +25,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "MultipleChoice": ("choice",),
     "Contrastive": ("pairs",),
     "LinkPrediction": ("triples",),
+    "CrossModal": ("modalities",),
     **dict.fromkeys(LANGUAGE, ("language",)),
 }
 BASELINES: Mapping[str, tuple[str, ...]] = {
@@ -39,6 +40,7 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "untouched.Untouched": ("pairs",),
     "ngram.NGram": ("language",),
     "frequency.Frequency": ("triples",),
+    "chance.Chance": ("modalities",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),
@@ -49,6 +51,7 @@ SUITED = {
     "choice": ("multiple_choice", "multiple_choice"),
     "pairs": ("contrastive", "retrieval"),
     "triples": ("link_prediction", "link_prediction"),
+    "modalities": ("cross_modal", "cross_modal"),
     "language": ("masked_lm` or `task=causal_lm", "language"),
 }
 

@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 Problem = Literal[
-    "single_label", "multi_label", "regression", "tokens", "span", "choice", "pairs", "language", "triples"
+    "single_label",
+    "multi_label",
+    "regression",
+    "tokens",
+    "span",
+    "choice",
+    "pairs",
+    "language",
+    "triples",
+    "modalities",
 ]
 Split = Literal["train", "val", "test"]
 MASK, PRESENT = "_mask", "_present"  # behind an input's name: which of its tokens count, in which rows it is
+ID = "_id"  # the number of its content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +31,8 @@ class DataSpec:
     Attributes:
         problem: what a target is: one label, a set of labels, a number, a label per word (``tokens``), an answer in
             a context (``span``), one text of several (``choice``), the text that belongs to another (``pairs``),
-            text itself (``language``), or an entity of a graph (``triples``).
+            text itself (``language``), an entity of a graph (``triples``), or the other inputs of a row
+            (``modalities``).
         labels: label names in the order of the model's outputs; one name (the column) for regression, none where
             a target is no label.
         sizes: rows per split, for the splits that exist (``train``, ``val``, ``test``).

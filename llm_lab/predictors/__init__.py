@@ -21,7 +21,10 @@ KINDS = {
     "language": "language:LanguageScorer",
     "triples": "completer:Completer",
 }
-MANIFEST = "manifest:ManifestClassifier"  # of models that read several kinds of columns
+MANIFEST = {  # of models that read several kinds of columns
+    **dict.fromkeys(("single_label", "multi_label", "regression"), "manifest:ManifestClassifier"),
+    "modalities": "manifest:ManifestEmbedder",
+}
 TASKS = {"ReplacedToken": "detector:Detector"}  # that say something else of texts than their problem's others
 
 
@@ -35,8 +38,8 @@ def predictor(folder: Path) -> Predictor:
     if not (source / FACTS).is_file():
         raise RunError(f"{folder} holds no model: there is no {source / FACTS}")
     facts: dict[str, Any] = json.loads((source / FACTS).read_text(encoding="utf-8"))
-    kind_of = TASKS.get(facts["task"]) or (MANIFEST if facts.get("inputs") else KINDS[facts["problem"]])
-    module, name = kind_of.split(":")
+    kinds = MANIFEST if facts.get("inputs") else KINDS
+    module, name = (TASKS.get(facts["task"]) or kinds[facts["problem"]]).split(":")
     kind = getattr(importlib.import_module(f"{__name__}.{module}"), name)
     made: Predictor = kind(folder=source, facts=facts)
     return made

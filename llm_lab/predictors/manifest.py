@@ -66,20 +66,23 @@ class ManifestClassifier(Predictor):
     def _answers(self, rows: list[Row]) -> Iterator[Row]:
         found = [self._cells(row) for row in rows]
         good = [cells for cells in found if isinstance(cells, dict)]
-        logits = iter(self.model(**self._batch(good)).logits.float() if good else ())
+        outputs = iter(self._outputs(self._batch(good)) if good else ())
         nothing = self._nothing
         for cells in found:
             if isinstance(cells, UnusableError):
                 yield {**nothing, "problem": f"{cells.reason}: {cells.detail}".rstrip(": ")}
             else:
-                yield {**self._said(next(logits)), "problem": ""}
+                yield {**self._said(next(outputs), cells), "problem": ""}
 
     @property
     def _nothing(self) -> Row:
         return {"value": ""} if self.facts["problem"] == "regression" else {"label": "", "probability": ""}
 
-    def _said(self, logits: torch.Tensor) -> Row:
-        return answer_of(logits, self.model.config.id2label, self.model.config.problem_type)
+    def _outputs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.model(**batch).logits.float()
+
+    def _said(self, output: torch.Tensor, cells: Mapping[str, Any]) -> Row:
+        return answer_of(output, self.model.config.id2label, self.model.config.problem_type)
 
     def _cells(self, row: Row) -> dict[str, Any] | UnusableError:
         try:
@@ -114,3 +117,24 @@ class ManifestClassifier(Predictor):
             if kind.optional:
                 batch[f"{name}{PRESENT}"] = torch.tensor([cell is not None for cell in cells])
         return batch
+
+
+class ManifestEmbedder(ManifestClassifier):
+    """``NAME_embedding``, a list of numbers for each input of a row, empty for one that is missing."""
+
+    head = Head.ENCODER
+    answers = ("problem",)
+
+    @property
+    def _nothing(self) -> Row:
+        return {f"{name}_embedding": [] for name in self.inputs.kinds}
+
+    def _outputs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.model(**batch).last_hidden_state.float()
+
+    def _said(self, output: torch.Tensor, cells: Mapping[str, Any]) -> Row:
+        vectors = dict(zip(sorted(self.inputs.kinds), output.tolist(), strict=True))
+        return {
+            f"{name}_embedding": vectors[name] if cells[name] is not None else []
+            for name in self.inputs.kinds
+        }

@@ -120,6 +120,7 @@ TARGETS = {
     "pairs": "texts that belong together",
     "language": "text alone",
     "triples": "entities that complete triples",
+    "modalities": "inputs that belong together",
 }
 
 

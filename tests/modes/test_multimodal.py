@@ -14,6 +14,7 @@ import llm_lab.models  # noqa: F401 - registers our own classes
 from tests.conftest import Result
 from tests.multimodal import COLUMNS, edit, manifest
 
+NAMES = ("picture", "sound", "words")
 DATA = f"""# A toy manifest, for tests.
 defaults: [multimodal]
 source: file://../../rows.csv
@@ -82,6 +83,22 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
     rows = list(csv.DictReader((toys / "said.csv").open()))
     assert [row["label"] for row in rows] == ["red", "", "red", "blue", "red", "blue"]
     assert [row["problem"] for row in rows[:2]] == ["", "no such file: nowhere.png"]
+
+
+def test_modalities_find_each_other(toys: Path, lab: Callable[..., Result]) -> None:
+    words = ("task=cross_modal", "baseline=cross_modal", "data.problem=modalities", "data.columns.label=null")
+    fewer = ("data.columns.amounts=null", "data.columns.places=null", "trainer.max_epochs=3")
+    result = lab("+experiment=toys", *words, *fewer, "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    metrics = figures(toys / "run")
+    directions = [f"test/{a}_to_{b}/mrr" for a in NAMES for b in NAMES if a != b]
+    assert metrics["test/mrr"] == pytest.approx(sum(metrics[name] for name in directions) / 6)
+    assert "Retrieval from each modality to each other" in (toys / "run/report.md").read_text()
+    assert lab("evaluate", "run").code == 0
+    result = lab("predict", "run", "--input", "rows.csv", "--output", "vectors.jsonl")
+    assert result.code == 0, result.err
+    row = json.loads((toys / "vectors.jsonl").read_text().splitlines()[0])
+    assert all(sum(x * x for x in row[f"{name}_embedding"]) == pytest.approx(1, abs=1e-4) for name in NAMES)
 
 
 def test_over_fits_32_rows(toys: Path, lab: Callable[..., Result]) -> None:

@@ -12,7 +12,7 @@ from llm_lab.data.multimodal.cells import Category, Number, Text
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.kind import CellKind, Kind, MediaKind
 from llm_lab.data.source import nearest
-from llm_lab.data.spec import MASK, PRESENT
+from llm_lab.data.spec import ID, MASK, PRESENT
 from llm_lab.errors import ConfigError
 
 KINDS: dict[str, type[Kind]] = {kind.kind: kind for kind in (Text, Image, Audio, Number, Category)}
@@ -74,7 +74,7 @@ def make_kind(name: str, node: Any, key: str) -> Kind:
     word = str(node["kind"])
     if word not in KINDS:
         raise ConfigError(f"{key}.kind: unknown kind `{word}`{nearest(word, list(KINDS))}")
-    if name in TAKEN or name.endswith((MASK, PRESENT)) or not name.isidentifier():
+    if name in TAKEN or name.endswith((MASK, PRESENT, ID)) or not name.isidentifier():
         raise ConfigError(
             f"{key}: no input can be called `{name}`: it must be a plain word that batches do not use"
         )

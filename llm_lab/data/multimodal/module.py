@@ -24,7 +24,7 @@ from llm_lab.data.readers import as_uri, identity
 from llm_lab.data.settle import Policy, settle
 from llm_lab.data.shares import parse_shares
 from llm_lab.data.source import Source, parse_sources
-from llm_lab.data.spec import DataSpec
+from llm_lab.data.spec import DataSpec, Problem
 from llm_lab.data.staging import Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenizers import TokenizerSource
@@ -52,7 +52,7 @@ class MultimodalData(DataModule):
         header: column names of tables that have no header row, and of JSON rows that are lists.
         labels: see `TextClassificationData`.
         label_separator: see `TextClassificationData`.
-        problem: what a target is.
+        problem: what a target is; ``modalities`` for rows without labels, whose inputs belong together.
         split: shares of ``val`` and ``test`` by a hash of the row, for splits that the source does not give.
         conflicts: what becomes of equal rows with different labels in one split.
         duplicates: what becomes of equal rows with equal labels in one split.
@@ -76,7 +76,7 @@ class MultimodalData(DataModule):
         header: Sequence[str] | None = None,
         labels: Sequence[Any] | Mapping[str, Any] | None = None,
         label_separator: str = ";",
-        problem: Literal["single_label", "multi_label", "regression"] = "single_label",
+        problem: Literal["single_label", "multi_label", "regression", "modalities"] = "single_label",
         split: Mapping[str, float] | None = None,
         conflicts: Literal["drop", "keep"] = "drop",
         duplicates: Literal["drop", "keep"] = "drop",
@@ -106,7 +106,9 @@ class MultimodalData(DataModule):
         given = any(one.split or one.format == "hub" for one in self.sources)
         self.shares = parse_shares(split, told=bool(self.inputs.roles.split) or given)
         self.licence, self.problem, self.labels, self.separator = licence, problem, labels, label_separator
-        self.read_label = label_reader(labels, problem=problem, separator=label_separator)
+        self.labelled = problem != "modalities"
+        read_as: Problem = problem if self.labelled else "single_label"
+        self.read_label = label_reader(labels, problem=read_as, separator=label_separator)
         keep = "keep" if problem == "regression" else conflicts  # raters may differ about a number
         self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
         self.fitted, self.max_rejected, self.max_length = fitted, max_rejected, max_length
@@ -145,19 +147,27 @@ class MultimodalData(DataModule):
                     for name, kind in self.inputs.media.items()
                 }
                 self._cleaner = Cleaner(
-                    inputs=self.inputs, writers=writers, read_label=self.read_label, labelled=True,
+                    inputs=self.inputs, writers=writers, read_label=self.read_label, labelled=self.labelled,
                     licence=self.licence,
                 )  # fmt: skip
                 read, places = ingest(self, staging, folder, keep=keep)
             settled = settle(staging, self.policy)
-            targets = Targets.of(
-                staging, problem=self.problem, listed=label_names(self.labels), columns=self.inputs.roles,
-                places=places,
-            )  # fmt: skip
+            targets = self._targets(staging, places)
             written = write_rows(self, staging, folder, targets)
         finally:
             staging.close()
         return self._described(fingerprint, targets, written, {**read, **settled})
+
+    def _targets(self, staging: Staging, places: Mapping[str, str]) -> Targets:
+        if not self.labelled:
+            return Targets(problem=self.problem, names=(), counts=(), warnings=[])
+        return Targets.of(
+            staging,
+            problem=self.problem,
+            listed=label_names(self.labels),
+            columns=self.inputs.roles,
+            places=places,
+        )
 
     def cleaned(self, source: Source) -> Iterator[Cleaned]:
         """Each record of a source with what became of it; only while rows are made."""

@@ -82,7 +82,9 @@ def _decoded(staging: Staging, split: str) -> Iterator[tuple[Mapping[str, Any], 
 def _columns(
     chunk: list[tuple[Mapping[str, Any], str]], inputs: Inputs, targets: Targets
 ) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {"label": [targets.encode(label) for _, label in chunk], SHOWN: []}
+    columns: dict[str, list[Any]] = {SHOWN: []}
+    if targets.problem != "modalities":
+        columns["label"] = [targets.encode(label) for _, label in chunk]
     for name, kind in inputs.kinds.items():
         cells = [values[name] for values, _ in chunk]
         columns[name] = [kind.encode(cell) for cell in cells] if isinstance(kind, CellKind) else cells

@@ -15,7 +15,8 @@ from llm_lab.data.labelled import LABEL_TYPES, LabelTable
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind, Kind, MediaKind
 from llm_lab.data.multimodal.media import open_store
-from llm_lab.data.spec import PRESENT, DataSpec, Problem
+from llm_lab.data.pair_rows import text_id
+from llm_lab.data.spec import ID, PRESENT, DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
 NUMBERS = pa.list_(pa.float32())
@@ -25,7 +26,8 @@ SHOWN = "shown"
 def row_writer(path: Path, inputs: Inputs, problem: Problem) -> ArrowWriter:
     """A file with a column for each input, the label, and what a reader sees of the row."""
     columns = {name: _type(kind) for name, kind in inputs.kinds.items()}
-    return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), "label": LABEL_TYPES[problem]})
+    label = {} if problem == "modalities" else {"label": LABEL_TYPES[problem]}
+    return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), **label})
 
 
 def _type(kind: Kind) -> pa.DataType:
@@ -35,7 +37,9 @@ def _type(kind: Kind) -> pa.DataType:
 
 
 class ModalityTable(LabelTable):
-    """Rows whose batches have tensors for each input and ``labels``, see `llm_lab.data.multimodal.kind`.
+    """Rows whose batches have tensors for each input, see `llm_lab.data.multimodal.kind`, and ``labels``.
+
+    Where inputs alone belong together, ``NAME_id`` int64 [B] is in the place of labels.
 
     An optional input has ``NAME_present`` bool [B] beside it; what is missing is blank.
 
@@ -83,7 +87,15 @@ class ModalityTable(LabelTable):
             batch |= {f"{name}{part}": value for part, value in self._tensors(kind, cells, chance).items()}
             if kind.optional:
                 batch[f"{name}{PRESENT}"] = torch.tensor([_is_there(kind, cell) for cell in cells])
-        return {**batch, "labels": self._labels(rows)}
+        if self.spec.problem != "modalities":
+            return {**batch, "labels": self._labels(rows)}
+        return batch | {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+
+    def _ids(self, kind: Kind, rows: IntArray) -> torch.Tensor:
+        """Numbers int64 [B] by which equal contents of an input are known."""
+        if isinstance(kind, MediaKind):
+            return self.numbers(kind.input, rows)
+        return torch.tensor([text_id(repr(cell.tolist())) for cell in self.column(kind.input, rows)])
 
     def _tensors(self, kind: Kind, cells: list[Any], chance: Any) -> Batch:
         if isinstance(kind, CellKind):
@@ -98,12 +110,15 @@ class ModalityTable(LabelTable):
         raw = {name: open_store(self.folder, kind) for name, kind in self.inputs.media.items()}
         names = list(self.inputs.kinds)
         known: dict[tuple[str, int], Any] = {}
-        for shown, label, *cells in self.stream(SHOWN, "label", *names):
+        told = [] if self.spec.problem == "modalities" else ["label"]
+        for shown, *rest in self.stream(SHOWN, *told, *names):
+            cells = rest[len(told) :]
             vectors = [
                 self._vector(self.inputs.kinds[name], cell, raw, known)
                 for name, cell in zip(names, cells, strict=True)
             ]
-            yield {"text": shown, "label": self._name(label), "features": np.concatenate(vectors)}
+            label = {"label": self._name(rest[0])} if told else {}
+            yield {"text": shown, **label, "features": np.concatenate(vectors)}
 
     def _vector(
         self, kind: Kind, cell: Any, raw: Mapping[str, Any], known: dict[tuple[str, int], Any]

@@ -12,10 +12,14 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.models.classifier import PROBLEM_TYPES
 from llm_lab.models.folder import model_folder
-from llm_lab.models.fusion.saved import FusionConfig, FusionForSequenceClassification
+from llm_lab.models.fusion.saved import FusionConfig, FusionForSequenceClassification, FusionModel, Towers
 from llm_lab.models.heads import Head
 from llm_lab.models.tower import Tower
 
+CLASSES: dict[Head, type[Towers]] = {
+    Head.SEQUENCE_CLASSIFICATION: FusionForSequenceClassification,
+    Head.ENCODER: FusionModel,
+}
 OWN = {
     "number": {"_target_": "llm_lab.models.tabular.Numbers"},
     "category": {"_target_": "llm_lab.models.tabular.Categories"},
@@ -55,7 +59,7 @@ def fused(
         ConfigError: data without inputs, or a kind without a tower.
     """
     del wrappers
-    if head is not Head.SEQUENCE_CLASSIFICATION:
+    if head not in CLASSES:
         raise ConfigError(f"model: towers with a fusion have no head for {head.value}")
     if not spec.inputs:
         raise ConfigError("model: data with several kinds of columns are wanted, such as `data=multimodal`")
@@ -82,7 +86,7 @@ def fused(
         modality_dropout=modality_dropout,
         **labelling(spec),
     )
-    model = FusionForSequenceClassification(config)
+    model = CLASSES[head](config)
     for name, tower in made.items():
         model.towers[name] = tower
     return model.train()

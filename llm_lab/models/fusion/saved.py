@@ -7,8 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
 
 from llm_lab.config import build
 from llm_lab.data.spec import MASK, PRESENT
@@ -46,8 +52,8 @@ class FusionConfig(PreTrainedConfig):
         super().__init__(**kwargs)
 
 
-class FusionForSequenceClassification(PreTrainedModel):
-    """Towers, projections to one width, placeholders for what is missing, fusion, one linear layer."""
+class Towers(PreTrainedModel):
+    """Towers, projections to one width, placeholders for what is missing."""
 
     config_class = FusionConfig
     main_input_name = "inputs"
@@ -73,14 +79,10 @@ class FusionForSequenceClassification(PreTrainedModel):
                 for name, tower in self.towers.items()
             }
         )
-        self.optional = [name for name in self.towers if self._may_lack(name)]
+        self.optional = [name for name in names if self._may_lack(name)]
         self.placeholders = nn.ParameterDict(
             {name: torch.randn(config.width) * 0.02 for name in self.optional}
         )
-        self.fusion = build(config.fusion, expected=Fusion, key="fusion", names=names, width=config.width)
-        self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(self.fusion.width, config.num_labels)
-        self.post_init()
 
     def _may_lack(self, name: str) -> bool:
         several = len(self.config.towers) > 1
@@ -88,11 +90,6 @@ class FusionForSequenceClassification(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every part starts as its own constructor has it."""
-
-    def forward(self, **inputs: Tensor) -> SequenceClassifierOutput:
-        """Logits [B, C] from the tensors of the inputs, see `encode`."""
-        fused = self.fusion(self.encode(inputs))
-        return SequenceClassifierOutput(logits=self.classifier(self.dropout(fused)))
 
     def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, Tokens]:
         """Tokens of each input at one width, from ``NAME``, ``NAME_mask`` and ``NAME_present`` of each."""
@@ -132,10 +129,50 @@ class FusionForSequenceClassification(PreTrainedModel):
         return Tokens(states, torch.where(keep, tokens.mask, one))
 
 
+class FusionForSequenceClassification(Towers):
+    """Towers, fusion, one linear layer."""
+
+    def __init__(self, config: FusionConfig) -> None:
+        super().__init__(config)
+        names = list(self.towers)
+        self.fusion = build(config.fusion, expected=Fusion, key="fusion", names=names, width=config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(self.fusion.width, config.num_labels)
+        self.post_init()
+
+    def forward(self, **inputs: Tensor) -> SequenceClassifierOutput:
+        """Logits [B, C] from the tensors of the inputs, see `Towers.encode`."""
+        fused = self.fusion(self.encode(inputs))
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(fused)))
+
+
+class FusionModel(Towers):
+    """Towers whose pooled tokens lie in one space: a vector for each input."""
+
+    def __init__(self, config: FusionConfig) -> None:
+        super().__init__(config)
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.Dropout(config.dropout), nn.Linear(config.width, config.width, bias=False)
+                )
+                for name in self.towers
+            }
+        )
+        self.post_init()
+
+    def forward(self, **inputs: Tensor) -> BaseModelOutput:
+        """Vectors [B, N, D] of length one, inputs in the order of their names."""
+        tokens = self.encode(inputs)
+        vectors = [self.heads[name](one.pooled()) for name, one in tokens.items()]
+        return BaseModelOutput(last_hidden_state=nn.functional.normalize(torch.stack(vectors, dim=1), dim=-1))
+
+
 def _width(tower: nn.Module) -> int:
     assert isinstance(tower, Tower)  # noqa: S101 - `build` saw to that
     return tower.width
 
 
 AutoConfig.register(FusionConfig.model_type, FusionConfig, exist_ok=True)
+AutoModel.register(FusionConfig, FusionModel, exist_ok=True)
 AutoModelForSequenceClassification.register(FusionConfig, FusionForSequenceClassification, exist_ok=True)

@@ -109,6 +109,26 @@ def test_every_picture_tower_from_scratch_gives_tokens_and_is_saved(path: Path) 
     again.load_state_dict(tower.state_dict())
 
 
+AUDIOS = sorted((CONF / "model/audio").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", AUDIOS, ids=lambda path: path.stem)
+def test_every_sound_tower_does_not_hear_the_padding_and_is_saved(path: Path) -> None:
+    node = OmegaConf.to_container(OmegaConf.load(path))
+    column = {"mels": 8, "features": "waveform" if path.stem == "wave" else "log_mel"}
+    tower = build(node, expected=Tower, key="model.audio", column=column).eval()
+    shape = (1, 50) if path.stem == "wave" else (1, 50, 8)
+    sound = torch.randn(shape)
+    padded = torch.cat([sound, torch.full((1, 37, *shape[2:]), 5.0)], dim=1)
+    mask = torch.cat([torch.ones(1, 50), torch.zeros(1, 37)], dim=1).long()
+    alone, beside = tower(sound, mask[:, :50]), tower(padded, mask)
+    count = int(alone.mask.sum())
+    assert count == int(beside.mask.sum()) > 0
+    assert torch.allclose(alone.states[:, :count], beside.states[:, :count], atol=1e-4)
+    again = build(tower.saved(), expected=Tower, key="model.audio", column=column).eval()
+    again.load_state_dict(tower.state_dict())
+
+
 def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
     model = make(*INPUTS, fusion="transformer").eval()
     model.save_pretrained(tmp_path)
