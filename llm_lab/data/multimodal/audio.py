@@ -12,7 +12,7 @@ import torch
 from llm_lab.config import build
 from llm_lab.data.multimodal.audio_augment import AudioAugment
 from llm_lab.data.multimodal.kind import Array, Chance, MediaKind
-from llm_lab.data.multimodal.sound import RATES, decode_sound, log_mel, usable
+from llm_lab.data.multimodal.sound import RATES, decode_sound, log_mel, mel, usable
 from llm_lab.data.record import UnusableError
 from llm_lab.data.table import Batch
 from llm_lab.errors import ConfigError
@@ -30,7 +30,8 @@ class Audio(MediaKind):
         columns: see `Kind`.
         optional: see `Kind`.
         rate: samples per second, after resampling.
-        features: ``log_mel`` spectrograms, or the ``waveform`` itself, standardized.
+        features: ``log_mel`` spectrograms, standardized; ``mel`` ones as the speaker encoder wants them; or the
+            ``waveform`` itself, standardized.
         mels: bands of a spectrogram.
         window: seconds of a frame.
         hop: seconds from one frame to the next.
@@ -46,7 +47,7 @@ class Audio(MediaKind):
         columns: Sequence[str] | str | None = None,
         optional: bool = False,
         rate: int = 16_000,
-        features: Literal["log_mel", "waveform"] = "log_mel",
+        features: Literal["log_mel", "mel", "waveform"] = "log_mel",
         mels: int = 64,
         window: float = 0.025,
         hop: float = 0.01,
@@ -85,6 +86,8 @@ class Audio(MediaKind):
         if self.features_as == "waveform":
             return samples
         size, step = round(self.window * self.rate), round(self.hop * self.rate)
+        if self.features_as == "mel":
+            return 1 + max(0, samples + 2 * (size // 2) - size) // step
         return 1 + max(0, samples - size) // step
 
     def derive(self, item: Array) -> Array | None:
@@ -118,12 +121,13 @@ class Audio(MediaKind):
             return self.augment.spectrogram(np.asarray(item, np.float32), rng)
         samples = self.augment.wave(_wave(item), self.rate, rng)
         frames = self._featured(samples)
-        return self.augment.spectrogram(frames, rng) if self.features_as == "log_mel" else frames
+        return frames if self.features_as == "waveform" else self.augment.spectrogram(frames, rng)
 
     def _featured(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self.features_as == "waveform":
             return ((samples - samples.mean()) / (samples.std() + 1e-5)).astype(np.float32)[:, None]
-        return log_mel(samples, rate=self.rate, mels=self.mels, window=self.window, hop=self.hop)
+        spectrogram = log_mel if self.features_as == "log_mel" else mel
+        return spectrogram(samples, rate=self.rate, mels=self.mels, window=self.window, hop=self.hop)
 
     def features(self, item: Array) -> npt.NDArray[np.float32]:
         """Mean and deviation of each band over the clip and its two halves; of waves those of their spectrogram."""

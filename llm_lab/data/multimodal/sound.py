@@ -13,6 +13,7 @@ from llm_lab.data.record import UnusableError
 Wave = npt.NDArray[np.float32]
 RATES = (1_000, 384_000)  # Hz; what is outside is no recording that anybody makes
 MOST_CHANNELS = 8
+LOUD = 10 ** (-30 / 20)  # root mean square of a clip
 FLOOR = 1e-6  # power below which a band counts as silent
 
 
@@ -93,3 +94,19 @@ def log_mel(samples: Wave, *, rate: int, mels: int, window: float, hop: float) -
     power = spectrum.astype(np.float32) @ filters(rate, points, mels, 0.0, rate / 2)
     logs = np.log(np.maximum(power, FLOOR))
     return ((logs - logs.mean()) / (logs.std() + np.float32(1e-5))).astype(np.float32)
+
+
+def mel(samples: Wave, *, rate: int, mels: int, window: float, hop: float) -> Wave:
+    """Mel spectrogram [T, mels] of power, no logarithm, frames centred: what the speaker encoder was trained on.
+
+    Soft clips are made as loud as -30 dB of the full scale first.
+    """
+    size, step = round(window * rate), round(hop * rate)
+    loudness = float(np.sqrt(np.mean(samples**2)))
+    if 0 < loudness < LOUD:
+        samples = samples * np.float32(LOUD / loudness)
+    padded = np.pad(samples, size // 2)
+    padded = np.pad(padded, (0, max(0, size - len(padded))))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::step]
+    spectrum = np.abs(np.fft.rfft(frames * np.hanning(size + 1)[:-1].astype(np.float32))) ** 2
+    return spectrum.astype(np.float32) @ filters(rate, size, mels, 0.0, rate / 2)

@@ -46,7 +46,7 @@ class Vision(Tower):
             raise ConfigError("give either `architecture` with its `sizes`, or `source`")
         self.frozen_as = freeze
         if source is not None:
-            self.backbone = _loaded(source, licence)
+            self.backbone = loaded(source, licence)
         else:
             self.backbone = _blank(str(architecture), sizes or {}, column)
         _without_summary(self.backbone)
@@ -98,7 +98,8 @@ def _blank(architecture: str, sizes: Mapping[str, Any], column: Mapping[str, Any
         ) from error
 
 
-def _loaded(source: str, licence: str) -> Any:
+def loaded(source: str, licence: str) -> Any:
+    """A model of transformers without a head, from safetensors in single precision."""
     folder = model_folder(source, licence=licence)
     try:
         return AutoModel.from_pretrained(

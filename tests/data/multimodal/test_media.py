@@ -16,7 +16,7 @@ from llm_lab.data.multimodal.audio import Audio
 from llm_lab.data.multimodal.audio_augment import AudioAugment
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.image_augment import ImageAugment, moved
-from llm_lab.data.multimodal.sound import log_mel, resampled
+from llm_lab.data.multimodal.sound import log_mel, mel, resampled
 from llm_lab.data.record import UnusableError
 from llm_lab.errors import ConfigError
 
@@ -120,6 +120,8 @@ def test_a_spectrogram_is_as_long_as_promised(samples: int, rate: int) -> None:
     noise = np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
     frames = log_mel(noise, rate=rate, mels=8, window=kind.window, hop=kind.hop)
     assert len(frames) == kind.length(samples)
+    kind = Audio(rate=rate, mels=8, features="mel")
+    assert len(mel(noise, rate=rate, mels=8, window=kind.window, hop=kind.hop)) == kind.length(samples)
     assert np.isfinite(frames).all()
     assert abs(float(frames.mean())) < 1e-3
 
