@@ -26,9 +26,15 @@ if TYPE_CHECKING:
 class Labelled(Protocol):
     """The part of a data module that says what its rows are."""
 
-    problem: Problem
-    sources: Sequence[Source]
     max_rejected: float
+
+    @property
+    def problem(self) -> Problem:
+        """What a target is."""
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """What is read."""
 
     def cleaned(self, source: Source) -> Cleaned:
         """Each record with the row that became of it, why none did, or None where it is left out."""

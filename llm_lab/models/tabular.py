@@ -46,6 +46,8 @@ class Categories(Tower):
         width: of a token.
     """
 
+    starts: Tensor
+
     def __init__(self, *, column: Mapping[str, Any], width: int = 64) -> None:
         super().__init__()
         self.width = width

@@ -105,7 +105,7 @@ class ManifestClassifier(Predictor):
         return kind.accept(content) if isinstance(content, np.ndarray) else kind.decode(content)
 
     def _batch(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        batch = {}
+        batch: dict[str, torch.Tensor] = {}
         for name, kind in self.inputs.kinds.items():
             cells = [row[name] for row in rows]
             if isinstance(kind, MediaKind):

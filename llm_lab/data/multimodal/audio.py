@@ -150,7 +150,7 @@ def _stored(samples: npt.NDArray[np.float32]) -> Array:
 
 
 def _wave(item: Array) -> npt.NDArray[np.float32]:
-    return item[:, 0].astype(np.float32) / FULL
+    return item[:, 0].astype(np.float32) / np.float32(FULL)
 
 
 def _padded(rows: Sequence[npt.NDArray[np.float32]], features: str) -> Batch:

@@ -128,10 +128,10 @@ class Image(MediaKind):
 
     def batch(self, items: Sequence[Array], chance: Chance) -> Batch:
         """``""``: float32 [B, C, H, W]."""
-        pixels = np.stack(items).astype(np.float32) / 255
+        pixels: npt.NDArray[np.float32] = np.stack(items).astype(np.float32) / np.float32(255)
         if chance is not None and self.augment:
             pixels = self.augment(pixels, chance)
-        scaled = (pixels - np.float32(self.mean)) / np.float32(self.std)
+        scaled = (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         return {"": torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)))}
 
     def blank(self) -> Array:
@@ -143,7 +143,7 @@ class Image(MediaKind):
         picture = Pillow.fromarray(item.squeeze(-1) if self.channels == 1 else np.asarray(item))
         if max(self.height, self.width) > SMALL:
             picture = picture.resize((min(self.width, SMALL), min(self.height, SMALL)))
-        return np.asarray(picture, np.float32).ravel() / 255
+        return np.asarray(picture, np.float32).ravel() / np.float32(255)
 
     def facts(self) -> dict[str, Any]:
         """Size and what rebuilds the kind; augmentation is of training only."""

@@ -35,12 +35,9 @@ class CrossAttention(Fusion):
     def forward(self, tokens: Mapping[str, Tokens]) -> Tensor:
         """See `Fusion`."""
         for layer in self.layers:
-            tokens = {
-                name: layer[name](
-                    tokens[name], _joined(tokens, [n for n in self.names if n != name] or [name])
-                )  # type: ignore[index]
-                for name in self.names
-            }
+            assert isinstance(layer, nn.ModuleDict)  # noqa: S101 - torch's lists have no type of their parts
+            others = {name: [one for one in self.names if one != name] or [name] for name in self.names}
+            tokens = {name: layer[name](tokens[name], _joined(tokens, others[name])) for name in self.names}
         return self.mix(torch.cat([tokens[name].pooled() for name in self.names], dim=1))
 
 
