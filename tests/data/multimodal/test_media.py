@@ -85,6 +85,7 @@ def test_a_bomb_beyond_the_librarys_own_limit_is_refused_too(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(b"", "no picture"), (b"%!PS-Adobe", "no picture"), (NOISE[: len(NOISE) // 2], "broken picture")],
+    ids=["nothing", "postscript", "half"],
 )
 def test_a_broken_picture_has_a_reason(content: bytes, reason: str) -> None:
     assert refused(Image(size=8), content) == reason
@@ -108,6 +109,15 @@ def test_pixels_in_the_table_are_pictures_too() -> None:
         (wav(np.zeros((50, 9), np.float32)), "too many channels"),
         (wav(np.full(50, np.nan, np.float32)), "sound with samples that are no numbers"),
     ],
+    ids=[
+        "broken",
+        "empty",
+        "long",
+        "fast",
+        "slow",
+        "channels",
+        "nan",
+    ],  # a sound file holds the time of its making
 )
 def test_a_sound_out_of_bounds_has_a_reason(content: bytes, reason: str) -> None:
     assert refused(Audio(rate=RATE, max_seconds=2), content) == reason
