@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ class ManifestClassifier(Predictor):
     """
 
     head = Head.SEQUENCE_CLASSIFICATION
-    answers = ("label", "probability", "value", "problem")
+    answers: ClassVar[tuple[str, ...]] = ("label", "probability", "value", "problem")
 
     def __init__(self, *, folder: Path, facts: Mapping[str, Any], batch_size: int = 32) -> None:
         super().__init__(folder=folder, facts=facts, batch_size=batch_size)
@@ -123,7 +123,7 @@ class ManifestEmbedder(ManifestClassifier):
     """``NAME_embedding``, a list of numbers for each input of a row, empty for one that is missing."""
 
     head = Head.ENCODER
-    answers = ("problem",)
+    answers: ClassVar[tuple[str, ...]] = ("problem",)
 
     @property
     def _nothing(self) -> Row:

@@ -129,7 +129,8 @@ class CrossModal(Task):
         for way, found in directions.items():
             values |= {f"{way}/{name}": value for name, value in found.items()}
         values |= {
-            name: torch.stack([found[name] for found in directions.values()]).mean() for name in self.metrics
+            name: torch.stack([found[name] for found in directions.values()]).mean()
+            for name in map(str, self.metrics)
         }
         self.split.reset()
         self.log_dict({f"{split}/{name}": value for name, value in values.items()}, prog_bar=False)
