@@ -123,7 +123,7 @@ class ManifestEmbedder(ManifestClassifier):
     """``NAME_embedding``, a list of numbers for each input of a row, empty for one that is missing."""
 
     head = Head.ENCODER
-    answers = ("problem",)
+    answers: ClassVar[tuple[str, ...]] = ("problem",)
 
     @property
     def _nothing(self) -> Row:

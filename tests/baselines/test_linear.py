@@ -15,7 +15,10 @@ from llm_lab.data.spec import DataSpec
 def rows(count: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng(count)
     return [
-        {"features": (rng.standard_normal(3) + 3 * (n % 2)).astype(np.float32), "label": ("no", "yes")[n % 2]}
+        {
+            "features": (rng.standard_normal(3) + 3 * (n // 2 % 2)).astype(np.float32),
+            "label": ("no", "yes")[n // 2 % 2],
+        }
         for n in range(count)
     ]
 
@@ -31,7 +34,7 @@ def test_labels_by_features() -> None:
     model.fit(rows(80), spec("single_label", "no", "yes", "never"))
     scores = model.predict_proba(rows(20))
     assert scores.shape == (20, 3) and (scores[:, 2] == 0).all()
-    assert (scores.argmax(axis=1) == np.arange(20) % 2).mean() > 0.9
+    assert (scores.argmax(axis=1) == np.arange(20) // 2 % 2).mean() > 0.9
 
 
 def test_numbers_by_features() -> None:
