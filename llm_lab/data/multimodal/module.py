@@ -155,8 +155,8 @@ class MultimodalData(DataModule):
                     for name, kind in self.inputs.media.items()
                 }
                 self._cleaner = Cleaner(
-                    inputs=self.inputs, writers=writers, read_label=self.read_label, labelled=self.labelled, held_out=self.held_out,
-                    licence=self.licence,
+                    inputs=self.inputs, writers=writers, read_label=self.read_label, labelled=self.labelled,
+                    licence=self.licence, held_out=self.held_out,
                 )  # fmt: skip
                 read, places = ingest(self, staging, folder, keep=keep)
             settled = settle(staging, self.policy)
