@@ -81,10 +81,11 @@ def _place(uri: GitUri, name: str, target: Path) -> Path:
 
 
 def _from_mirror(uri: GitUri, wanted: dict[str, str], target: Path) -> bool:
+    found = mirror.find_all({sha256: Path(name).name for name, sha256 in wanted.items()})
+    if any(sha256 not in found for sha256 in wanted.values()):
+        return False
     for name, sha256 in wanted.items():
-        if not (found := mirror.find(sha256, name=Path(name).name)):
-            return False
-        shutil.copyfile(found, _place(uri, name, target))
+        shutil.copyfile(found[sha256], _place(uri, name, target))
     return True
 
 

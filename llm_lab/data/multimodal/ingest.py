@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -34,6 +34,7 @@ class Cleaner:
         read_label: see `llm_lab.data.labels`.
         labelled: whether rows have labels.
         licence: of the data.
+        held_out: column -> values whose rows are the test split; all others are for training.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Cleaner:
         read_label: Reader,
         labelled: bool,
         licence: str,
+        held_out: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        self.held_out = held_out or {}
         self.inputs, self.writers = inputs, writers
         self.read_label, self.labelled, self.licence = read_label, labelled, licence
 
@@ -66,7 +69,8 @@ class Cleaner:
     def needed(self, source: Source, optional: tuple[str, ...]) -> list[str]:
         """The columns that a source must have, the label's last."""
         roles = [name for name in self.inputs.roles.needed(source) if self.labelled or name == "split"]
-        return list(dict.fromkeys([*(c for c in self.inputs.columns if c not in optional), *roles]))
+        needed = [*(c for c in self.inputs.columns if c not in optional), *self.held_out, *roles]
+        return list(dict.fromkeys(needed))
 
     def _row(self, record: Record | Rejected, source: Source, root: Path) -> CleanRow | Rejected | None:
         if isinstance(record, Rejected):
@@ -79,7 +83,10 @@ class Cleaner:
         except UnusableError as error:
             return Rejected(record.file, record.line, error.reason, error.detail)
         values = {"text": self._identity(cells), CELLS: json.dumps(cells, ensure_ascii=False)}
-        return CleanRow(values, roles.label, roles.split)
+        return CleanRow(values, roles.label, "test" if self._held_out(record) else roles.split)
+
+    def _held_out(self, record: Record) -> bool:
+        return any(str(record.values.get(name)) in values for name, values in self.held_out.items())
 
     def _cells(self, record: Record, source: Source, root: Path) -> dict[str, Any]:
         cells: dict[str, Any] = {}

@@ -54,6 +54,7 @@ class MultimodalData(DataModule):
         label_separator: see `TextClassificationData`.
         problem: what a target is; ``modalities`` for rows without labels, whose inputs belong together.
         split: shares of ``val`` and ``test`` by a hash of the row, for splits that the source does not give.
+        held_out: column -> value, or values, whose rows are the test split and no others: a speaker, a site, a year.
         conflicts: what becomes of equal rows with different labels in one split.
         duplicates: what becomes of equal rows with equal labels in one split.
         leaks: what becomes of rows that stand in a later split too.
@@ -78,6 +79,7 @@ class MultimodalData(DataModule):
         label_separator: str = ";",
         problem: Literal["single_label", "multi_label", "regression", "modalities"] = "single_label",
         split: Mapping[str, float] | None = None,
+        held_out: Mapping[str, Any] | None = None,
         conflicts: Literal["drop", "keep"] = "drop",
         duplicates: Literal["drop", "keep"] = "drop",
         leaks: Literal["drop", "keep", "error"] = "drop",
@@ -111,6 +113,11 @@ class MultimodalData(DataModule):
         self.read_label = label_reader(labels, problem=read_as, separator=label_separator)
         keep = "keep" if problem == "regression" else conflicts  # raters may differ about a number
         self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
+        self.held_out = {name: _listed(value) for name, value in (held_out or {}).items()}
+        if self.held_out and any(one.split not in {None, "train"} for one in self.sources):
+            raise ConfigError(
+                "data.held_out: the source gives a split of its own; leave `data.source` its training rows"
+            )
         self.fitted, self.max_rejected, self.max_length = fitted, max_rejected, max_length
         self._cleaner: Cleaner | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -129,6 +136,7 @@ class MultimodalData(DataModule):
             "columns": plain,
             "labels": [self.problem, self.labels, self.separator],
             "shares": self.shares,
+            **({"held_out": self.held_out} if self.held_out else {}),
             "policy": vars(self.policy),
             "tokenizer": [self.tokenizer.identity(), self.max_length] if self.tokenizer else [],
             "fitted": self._fitted_facts(),
@@ -148,7 +156,7 @@ class MultimodalData(DataModule):
                 }
                 self._cleaner = Cleaner(
                     inputs=self.inputs, writers=writers, read_label=self.read_label, labelled=self.labelled,
-                    licence=self.licence,
+                    licence=self.licence, held_out=self.held_out,
                 )  # fmt: skip
                 read, places = ingest(self, staging, folder, keep=keep)
             settled = settle(staging, self.policy)
@@ -230,6 +238,10 @@ class MultimodalData(DataModule):
     def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
         """Yield ``text``, ``features`` and ``label`` of each row."""
         return self.table(folder, split, spec).named()
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(one) for one in (value if isinstance(value, list | tuple) else [value])]
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -242,3 +242,13 @@ def test_columns_that_cannot_be_say_why(columns: dict[str, Any], message: str) -
     with pytest.raises(ConfigError) as error:
         MultimodalData(source="file://x.csv", columns=columns, licence="", tokenizer=TOKENIZER)
     assert message in str(error.value)
+
+
+def test_what_is_held_out_is_the_test_split(tmp_path: Path, make: Make) -> None:
+    path = manifest(tmp_path)
+    for number in range(10):
+        edit(path, number, town="elsewhere")
+    data = make(columns=some("picture"), held_out={"town": "elsewhere"}, split={"val": 0.2})
+    assert data.prepare().sizes["test"] == 10 and sum(data.spec.sizes.values()) == 40
+    with pytest.raises(ConfigError, match="the source gives a split of its own"):
+        make({"test": str(path)}, held_out={"town": "elsewhere"})
