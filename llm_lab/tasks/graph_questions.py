@@ -158,7 +158,9 @@ class GraphQuestions(Task):
         found = self.asked.flush()
         whole = found.column(0)
         self._log("test", found.losses, whole)
-        low, high = interval((whole.realistic <= 1).double(), questions=1)
+        worth = {"hits@1": (whole.realistic <= 1).double(), "mrr": 1 / whole.realistic}
+        self.row_scores = {name: torch.stack([one, torch.ones_like(one)], -1) for name, one in worth.items()}
+        low, high = interval(worth["hits@1"], questions=1)
         more = {"hits@1_low": low, "hits@1_high": high}
         alone = enumerate(self.reader().reads if found.ranks.optimistic.shape[1] > 1 else (), start=1)
         parts = {name: hits_at_1(found.column(number)) for number, name in alone}

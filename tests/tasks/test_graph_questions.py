@@ -26,12 +26,19 @@ READS = ("text", "embeddings", "paths", "joined")
 QUICK = ("logger=none", "trainer.enable_progress_bar=false", "trainer.precision=32-true", "knowledge=asked")
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with graph, questions and encoder, in which the embeddings of the graph are trained once."""
+    folder = tmp_path_factory.mktemp("asked")
+    write_choice(folder, write_questions(folder))
+    write_encoder(folder / "encoder")
+    return folder
+
+
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_choice(tmp_path, write_questions(tmp_path))
-    write_encoder(tmp_path / "encoder")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def desk(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(place)
+    return place
 
 
 def train(lab: Lab, *words: str, run: str = "run") -> dict[str, float]:
@@ -42,11 +49,12 @@ def train(lab: Lab, *words: str, run: str = "run") -> dict[str, float]:
 
 @pytest.mark.parametrize("reads", READS)
 def test_every_way_takes_two_steps_and_is_evaluated_again(reads: str, desk: Path, lab: Lab) -> None:
-    metrics = train(lab, "+debug=smoke", f"model.reads={reads}")
+    run = f"two-{reads}"
+    metrics = train(lab, "+debug=smoke", f"model.reads={reads}", run=run)
     assert metrics["run/steps"] == 2
     assert {"test/hits@1", "test/mrr", "baseline/answer/hits@1", "baseline/path/hits@1"} <= metrics.keys()
-    assert lab("evaluate", "run").code == 0
-    (kept,) = Path("run/evaluations").glob("*.json")
+    assert lab("evaluate", run).code == 0
+    (kept,) = Path(run, "evaluations").glob("*.json")
     again = json.loads(kept.read_text())["metrics"]
     names = [name for name in metrics if name.startswith("test/") and isinstance(metrics[name], float)]
     assert {name: again[name] for name in names} == pytest.approx({n: metrics[n] for n in names}, abs=1e-4)
@@ -55,19 +63,26 @@ def test_every_way_takes_two_steps_and_is_evaluated_again(reads: str, desk: Path
 @pytest.mark.parametrize("reads", READS)
 def test_over_fits_32_questions(reads: str, desk: Path, lab: Lab) -> None:
     lines = questions()[:32]
-    # Equal questions would be kept in one split only.
-    for split, mark in (("train", ""), ("val", " please"), ("test", " now")):
-        Path(f"{split}.txt").write_text("".join(line.replace(" ?\t", f"{mark} ?\t") + "\n" for line in lines))
-    sources = ", ".join(f"{split}: 'file://{split}.txt'" for split in ("train", "val", "test"))
-    metrics = train(
-        lab, f"model.reads={reads}", f"data.source={{{sources}}}", "data.batch_size=8", "model.dropout=0",
-        "trainer.max_epochs=60", "mode.report=false",
+    Path("train.txt").write_text("".join(f"{line}\n" for line in lines))
+    train(
+        lab, f"model.reads={reads}", "data.source={train: 'file://train.txt'}", "data.batch_size=8",
+        "model.dropout=0", "optimizer.lr=5e-3", "trainer.max_epochs=60", "mode.report=false", "mode.baseline=false",
+        run=f"fits-{reads}",
     )  # fmt: skip
-    assert metrics["test/hits@1"] > 0.9
+    asked = "".join(json.dumps({"text": line.split("\t")[0]}) + "\n" for line in lines)
+    Path("asked.jsonl").write_text(asked)
+    result = lab("predict", f"fits-{reads}", "--input", "asked.jsonl", "--output", "said.jsonl")
+    assert result.code == 0, result.err
+    said = [json.loads(line)["answer"] for line in Path("said.jsonl").read_text().splitlines()]
+    right = [line.split("\t")[1].partition("(")[2].rstrip("/)").split("/") for line in lines]
+    assert sum(answer in answers for answer, answers in zip(said, right, strict=True)) > 0.9 * len(lines)
 
 
 def test_paths_answer_what_no_path_of_training_answers(desk: Path, lab: Lab) -> None:
-    metrics = train(lab, "model.reads=paths", "data.division=path_disjoint")
+    metrics = train(
+        lab, "model.reads=paths", "data.division=path_disjoint", "data.batch_size=8", "model.dropout=0",
+        "optimizer.lr=5e-3",
+    )  # fmt: skip
     assert metrics["test/hits@1"] > 0.9 > metrics["baseline/path/hits@1"]
     assert "By relations of the path" in Path("run/report.md").read_text()
     asked = ["where does kid_3a 's parent live ?", "where do you live ?", ""]
