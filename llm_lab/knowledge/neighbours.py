@@ -44,9 +44,9 @@ class Neighbours:
         rows = np.repeat(np.arange(len(chosen)), counts)
         places = np.repeat(self.offsets[chosen], counts) + np.arange(counts.sum())
         places -= np.repeat(np.cumsum(counts) - counts, counts)
-        found = (rows, self.kinds[places], self.targets[places])
-        rows, kinds, targets = (torch.from_numpy(one).to(sources.device) for one in found)
-        return rows, kinds, targets
+        found = np.stack([rows, self.kinds[places], self.targets[places]])
+        rows_of, kinds, targets = torch.from_numpy(found).to(sources.device).unbind()
+        return rows_of, kinds, targets
 
     def confidences(self) -> Tensor:
         """Of pairs that the second relation joins, the share that the first joins too: [2 R, 2 R].

@@ -82,7 +82,7 @@ class BiEncoder(Contrasting):
         self.sharpness = nn.Parameter(torch.tensor(-math.log(temperature)))
         self.earlier: deque[tuple[Tensor, Tensor]] = deque(maxlen=pre_batches)
         self._table: Tensor | None = None
-        self.register_load_state_dict_post_hook(_forget)
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
         if source is not None:
             self._take(TextEncoder(source=source, licence=licence, dropout=dropout, freeze=freeze))
 
@@ -131,7 +131,7 @@ class BiEncoder(Contrasting):
 
     def _moved(self, vectors: Tensor, relations: Tensor) -> Tensor:
         """Vectors [B, H] of entities as questions for relations [B]."""
-        kinds = relations.unique().tolist()
+        kinds = relations.unique().tolist()  # type: ignore[no-untyped-call]
         matrices, steps = self.matrices.unbind(), self.steps.unbind()
         groups = [(relations == kind).nonzero()[:, 0] for kind in kinds]
         moved = []
