@@ -16,6 +16,7 @@ from llm_lab.assets.offline import missing, offline_switch
 from llm_lab.assets.parser import clean_path
 from llm_lab.assets.show import announce
 from llm_lab.assets.uri import GitUri
+from llm_lab.config.search_path import conf_root
 from llm_lab.errors import AssetError
 
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
@@ -45,8 +46,13 @@ def fetch_git(uri: GitUri, *, base: Path | None, licence: str) -> Path:
 
 
 def manifest(uri: GitUri, *, base: Path | None) -> dict[str, str]:
-    """The sha256 by path of the manifest's files that lie at or below `uri.path`."""
+    """The sha256 by path of the manifest's files that lie at or below `uri.path`.
+
+    A relative manifest is looked for under `base`, else among the shipped configs.
+    """
     path = (base or Path.cwd()) / Path(uri.manifest).expanduser()
+    shipped = conf_root() / uri.manifest
+    path = shipped if shipped.is_file() and not path.is_file() else path
     if not path.is_file():
         raise AssetError(f"{uri}: its manifest {path} is not there")
     listed: dict[str, str] = {}
@@ -75,10 +81,11 @@ def _place(uri: GitUri, name: str, target: Path) -> Path:
 
 
 def _from_mirror(uri: GitUri, wanted: dict[str, str], target: Path) -> bool:
+    found = mirror.find_all({sha256: Path(name).name for name, sha256 in wanted.items()})
+    if any(sha256 not in found for sha256 in wanted.values()):
+        return False
     for name, sha256 in wanted.items():
-        if not (found := mirror.find(sha256, name=Path(name).name)):
-            return False
-        shutil.copyfile(found, _place(uri, name, target))
+        shutil.copyfile(found[sha256], _place(uri, name, target))
     return True
 
 

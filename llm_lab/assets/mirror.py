@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from llm_lab.assets.digest import Digests
@@ -11,23 +11,37 @@ from llm_lab.assets.offline import mirrors
 
 
 def find(sha256: str, *, name: str = "") -> Path | None:
-    """A file of `LLM_LAB_MIRROR` with this sha256; a file is read again only after it has changed.
+    """A file of `LLM_LAB_MIRROR` with this sha256; see `find_all`."""
+    return find_all({sha256: name}).get(sha256)
 
-    Files called `name` are looked at first, so that a large mirror is not read for one file.
+
+def find_all(wanted: Mapping[str, str]) -> dict[str, Path]:
+    """Files of `LLM_LAB_MIRROR` by their sha256, those that are there; a file is read again only after it changed.
+
+    Args:
+        wanted: sha256 -> name. Files of these names are looked at first, so that a large mirror is not read for one.
     """
+    found: dict[str, Path] = {}
     for folder in mirrors():
         digests = Digests(root=folder)
-        found = _search(digests, list(_files(folder)), sha256, name)
+        found |= _search(
+            digests, list(_files(folder)), {one: wanted[one] for one in wanted.keys() - found.keys()}
+        )
         digests.save()
-        if found:
-            return found
-    return None
+        if len(found) == len(wanted):
+            break
+    return found
 
 
-def _search(digests: Digests, files: list[Path], sha256: str, name: str) -> Path | None:
-    known = next((path for path in files if digests.known(path) == sha256), None)
-    likely = sorted(files, key=lambda path: (path.name != name, str(path)))
-    return known or next((path for path in likely if digests.of(path) == sha256), None)
+def _search(digests: Digests, files: list[Path], wanted: Mapping[str, str]) -> dict[str, Path]:
+    found = {digest: path for path in reversed(files) if (digest := digests.known(path)) in wanted}
+    names = {name for one, name in wanted.items() if one not in found}
+    for path in sorted(files, key=lambda path: (path.name not in names, str(path))):
+        if len(found) == len(wanted):
+            break
+        if (digest := digests.of(path)) in wanted:
+            found.setdefault(digest, path)
+    return found
 
 
 def _files(folder: Path) -> Iterator[Path]:

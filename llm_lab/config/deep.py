@@ -24,6 +24,9 @@ ORDER = "order"
 INNER = {
     "data.tokenizer": "llm_lab.data.tokenizers.TokenizerSource",
     "model.tokenizer": "llm_lab.data.tokenizers.TokenizerSource",
+    **{f"model.{kind}": "llm_lab.models.tower.Tower" for kind in ("text", "image", "audio", "towers.*")},
+    "model.text.tokenizer": "llm_lab.data.tokenizers.TokenizerSource",
+    "model.fusion": "llm_lab.models.fusion.fusion.Fusion",
     "data.transforms.*": "llm_lab.data.transforms.Transform",
     "model.wrappers.*": "llm_lab.models.wrapper.Wrapper",
     "task.metrics.*": "torchmetrics.Metric",

@@ -11,6 +11,7 @@ from llm_lab.config.rules_peft import PREFIX, PROMPTS
 ROOM = "llm_lab.knowledge.injection."
 NUMBERS, WORDS = f"{ROOM}annotators.EntityNumbers", f"{ROOM}annotators.Verbalize"
 TAKERS = {NUMBERS: f"{ROOM}embeddings.EntityEmbeddings", WORDS: f"{ROOM}visibility.Visibility"}
+ROOMY = ("TextClassificationData", "TokenClassificationData", "QuestionAnsweringData")
 NO_PLACES = ("gpt2", "llama", "modernbert", "t5")  # architectures whose places cannot be soft
 
 
@@ -29,6 +30,19 @@ def injection_needs_a_graph(values: Values) -> Iterator[Fault]:
             key=f"data.transforms.{names[0]}.graph",
             message="injection needs a graph, and `knowledge` is null",
             suggestion="choose one: `knowledge=companies` (`list knowledge` shows them all)",
+        )
+
+
+@rule
+def the_data_have_places(values: Values) -> Iterator[Fault]:
+    """What is known of a part of a text stands at its tokens, for which not all rows have room."""
+    names = [name for name, target in _targets(values, "data.transforms").items() if target in TAKERS]
+    data = str(get(values, "data._target_") or "")
+    if names and data.startswith("llm_lab.") and data.rpartition(".")[2] not in ROOMY:
+        yield Fault(
+            key=f"data.transforms.{names[0]}",
+            message="these data take no row transforms that tell of places, and so no `knowledge/injection=`",
+            suggestion="data of texts with labels, of tagged words or of questions about a text",
         )
 
 

@@ -29,11 +29,13 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "Contrastive": ("pairs",),
     "LinkPrediction": ("triples",),
     "GraphQuestions": ("entities",),
+    "CrossModal": ("modalities",),
     **dict.fromkeys(LANGUAGE, ("language",)),
 }
 BASELINES: Mapping[str, tuple[str, ...]] = {
     "majority.Majority": LABELS,
     "tfidf.TfIdf": LABELS,
+    "linear.Linear": LABELS,
     "gazetteer.Gazetteer": ("tokens",),
     "gazetteer.MajorityTag": ("tokens",),
     "overlap.Overlap": ("span",),
@@ -44,6 +46,7 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "frequency.Frequency": ("triples",),
     "answers.CommonAnswer": ("entities",),
     "answers.CommonPath": ("entities",),
+    "chance.Chance": ("modalities",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),
@@ -55,6 +58,7 @@ SUITED = {
     "pairs": ("contrastive", "retrieval"),
     "triples": ("link_prediction", "link_prediction"),
     "entities": ("graph_questions", "graph_questions"),
+    "modalities": ("cross_modal", "cross_modal"),
     "language": ("masked_lm` or `task=causal_lm", "language"),
 }
 

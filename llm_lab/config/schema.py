@@ -28,10 +28,15 @@ class Group:
     inner: Mapping[str, tuple[str, ...]] | None = None  # nodes inside, by key: what is injected into them
 
 
+TOWER = ("column", "spec")
+
 GROUPS: dict[str, Group] = {
     "data": Group(base="llm_lab.data.module.DataModule"),
     "model": Group(
-        base="torch.nn.Module", injected=("spec", "head"), inner={"wrappers": ("module", "model", "spec")}
+        base="torch.nn.Module", injected=("spec", "head"), inner={
+            "wrappers": ("module", "model", "spec"), "text": TOWER, "image": TOWER, "audio": TOWER, "towers": TOWER,
+            "fusion": ("names", "width"),
+        },
     ),
     "task": Group(
         base="llm_lab.tasks.task.Task",

@@ -134,7 +134,7 @@ def parse(argv: Sequence[str]) -> Words:
 
 
 def _is_bare(word: str) -> bool:
-    return "=" not in word and word[:1] not in {"-", "+", "~", ""}
+    return "=" not in word.partition("?")[0] and word[:1] not in {"-", "+", "~", ""}
 
 
 def _own_flags(name: str, words: list[str]) -> tuple[dict[str, str | bool], list[str]]:

@@ -41,7 +41,7 @@ def choices_of(values: Mapping[str, Any], names: str | Sequence[str]) -> tuple[s
     cells = [values.get(name) for name in columns]
     if len(columns) == 1:
         cells = list(cells[0]) if isinstance(cells[0], Sequence) and not isinstance(cells[0], str) else []
-    found = tuple(_text(cell) for cell in cells if cell not in {None, ""})
+    found = tuple(_text(cell) for cell in cells if cell is not None and cell != "")
     if len(found) < FEWEST:
         raise UnusableError("fewer than two choices", cells)
     return found

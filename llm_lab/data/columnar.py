@@ -20,7 +20,7 @@ BATCH = 1024  # rows decoded at a time
 
 def read_parquet(
     path: Path,
-    source: Source,  # noqa: ARG001 - one signature for all readers
+    source: Source,
     needed: Sequence[str],
 ) -> Iterator[Record | Rejected]:
     """Yield the rows of a Parquet file.
@@ -37,7 +37,8 @@ def read_parquet(
         raise DataError(f"{path}: not a Parquet file: {error}") from None
     with table:
         check_columns(table.schema_arrow.names, needed, path)
-        batches = table.iter_batches(batch_size=BATCH, columns=list(needed))
+        there = [name for name in source.optional if name in table.schema_arrow.names]
+        batches = table.iter_batches(batch_size=BATCH, columns=list(dict.fromkeys([*needed, *there])))
         rows = chain.from_iterable(batch.to_pylist() for batch in batches)
         for number, row in enumerate(rows, start=1):
             yield Record(path.name, number, row)
@@ -58,9 +59,10 @@ def read_hub(
     Raises:
         DataError: it cannot be loaded, or lacks a column.
     """
-    for split, table in _load(name, source, streaming=streaming).items():
+    for split, loaded in _load(name, source, streaming=streaming).items():
         if split not in SPLIT_NAMES or (source.split and SPLIT_NAMES[split] != source.split):
             continue
+        table = _encoded(loaded)
         first: Mapping[str, Any] = next(iter(table), {})
         features = table.features or {}
         columns = [*(table.column_names or first)]
@@ -82,6 +84,16 @@ def _load(name: str, source: Source, *, streaming: bool) -> Mapping[str, Any]:
     except Exception as error:  # noqa: BLE001 - any of the hub's, the network's and the builders' errors
         raise DataError(f"hf://{name}: cannot be loaded: {type(error).__name__}: {error}") from None
     return loaded
+
+
+def _encoded(table: Any) -> Any:
+    """The table with its pictures and sounds as files: whoever wants them decodes them within bounds."""
+    import datasets
+
+    for name, feature in (table.features or {}).items():
+        if isinstance(feature, datasets.Image | datasets.Audio):
+            table = table.cast_column(name, type(feature)(decode=False))
+    return table
 
 
 def _named(row: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llm_lab.data.columns import CleanRow
 from llm_lab.data.progress import progress
@@ -13,15 +13,35 @@ from llm_lab.data.readers import read
 from llm_lab.data.record import Record, Rejected, UnusableError
 from llm_lab.data.rejects import NAME, RejectLog
 from llm_lab.data.source import Source
+from llm_lab.data.spec import Problem
 from llm_lab.data.staging import Staging
 from llm_lab.errors import DataError
+
+Cleaned = Iterator[tuple[Record | Rejected, CleanRow | Rejected | None]]
 
 if TYPE_CHECKING:
     from llm_lab.data.text_classification import TextClassificationData
 
 
+class Labelled(Protocol):
+    """The part of a data module that says what its rows are."""
+
+    max_rejected: float
+
+    @property
+    def problem(self) -> Problem:
+        """What a target is."""
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """What is read."""
+
+    def cleaned(self, source: Source) -> Cleaned:
+        """Each record with the row that became of it, why none did, or None where it is left out."""
+
+
 def ingest(
-    data: TextClassificationData, staging: Staging, folder: Path, *, keep: Path
+    data: Labelled, staging: Staging, folder: Path, *, keep: Path
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Fill the staging file; return the counts that the report shows, and where each label first stands.
 
@@ -47,19 +67,24 @@ def ingest(
 
 
 def _clean_rows(
-    data: TextClassificationData, rejects: RejectLog, counts: Counter[str], places: dict[str, str]
+    data: Labelled, rejects: RejectLog, counts: Counter[str], places: dict[str, str]
 ) -> Iterator[CleanRow]:
     named = data.problem != "regression"
     for source in data.sources:
-        for record in read(source, data.columns.needed(source), licence=data.licence):
+        for record, row in data.cleaned(source):
             counts[source.name] += 1
-            row = _clean(data, record, source)
             if isinstance(row, Rejected):
                 rejects.add(row)
             elif row is not None:
-                if named and row.label not in places:
+                if named and isinstance(record, Record) and row.label not in places:
                     places[row.label] = f"{record.file}:{record.line}"
                 yield row
+
+
+def cleaned_texts(data: TextClassificationData, source: Source) -> Cleaned:
+    """The records of a source of texts with what became of them."""
+    for record in read(source, data.columns.needed(source), licence=data.licence):
+        yield record, _clean(data, record, source)
 
 
 def _clean(

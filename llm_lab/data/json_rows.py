@@ -20,7 +20,7 @@ PEEK = 20  # rows whose keys together must hold the needed columns
 
 
 def read_json(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
-    """Yield the objects of a file of JSON lines or of one JSON array.
+    """Yield the objects of a file of JSON lines or of one JSON array; with a header also lists that are as long.
 
     Raises:
         DataError: none of the first rows has a needed column, or an array is broken.
@@ -33,9 +33,9 @@ def read_json(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Rec
         if not start:
             raise DataError(f"{path}: the file is empty")
         if start == "[":
-            items = _array(stream, path, line)
+            items = _array(stream, path, line, source.header)
         else:
-            items = _lines(chain([start + stream.readline()], stream), path, line)
+            items = _lines(chain([start + stream.readline()], stream), path, line, source.header)
         first = list(islice(items, PEEK))
         keys = {key: None for item in first if isinstance(item, Record) for key in item.values}
         if keys:
@@ -43,7 +43,9 @@ def read_json(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Rec
         yield from chain(first, items)
 
 
-def _lines(lines: Iterator[str], path: Path, start: int) -> Iterator[Record | Rejected]:
+def _lines(
+    lines: Iterator[str], path: Path, start: int, header: Sequence[str] | None
+) -> Iterator[Record | Rejected]:
     for number, line in enumerate(lines, start=start):
         if not line.strip():
             continue
@@ -52,16 +54,20 @@ def _lines(lines: Iterator[str], path: Path, start: int) -> Iterator[Record | Re
         except ValueError as error:
             yield Rejected(path.name, number, "not JSON", f"{error}: {line}")
             continue
-        yield _item(value, path, number)
+        yield _item(value, path, number, header)
 
 
-def _item(value: Any, path: Path, line: int) -> Record | Rejected:
+def _item(value: Any, path: Path, line: int, header: Sequence[str] | None) -> Record | Rejected:
     if isinstance(value, dict):
         return Record(path.name, line, value)
+    if isinstance(value, list) and header is not None and len(value) == len(header):
+        return Record(path.name, line, dict(zip(header, value, strict=True)))
     return Rejected(path.name, line, "not an object", json.dumps(value, ensure_ascii=False))
 
 
-def _array(stream: TextIO, path: Path, line: int) -> Iterator[Record | Rejected]:
+def _array(
+    stream: TextIO, path: Path, line: int, header: Sequence[str] | None
+) -> Iterator[Record | Rejected]:
     decoder, buffer, chunk = json.JSONDecoder(), "", "["
     while chunk and len(buffer) < LONGEST_ELEMENT:
         chunk = stream.read(max(CHUNK, len(buffer)))  # doubling keeps the work linear in a long element
@@ -78,7 +84,7 @@ def _array(stream: TextIO, path: Path, line: int) -> Iterator[Record | Rejected]
                 break
             if end == len(buffer) and chunk:  # a number may go on in the next chunk
                 break
-            yield _item(value, path, line)
+            yield _item(value, path, line, header)
             line += buffer.count("\n", 0, end)
             buffer = buffer[end:]
     raise DataError(f"{path}: line {line}: the JSON array is broken here: {buffer[:60]!r}")

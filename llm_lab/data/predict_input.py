@@ -18,7 +18,7 @@ from llm_lab.data.text_files import STANDARD_INPUT, open_binary
 from llm_lab.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
-FORMATS = [name for name in READERS if name != "folder"]
+FORMATS = [name for name in READERS if name not in {"folder", "files"}]
 JSON = frozenset({".json", ".jsonl", ".ndjson"})  # suffixes
 GLANCE = 1 << 12  # bytes by which a stream's format is told
 

@@ -9,9 +9,11 @@ from typing import Any
 from llm_lab import assets
 from llm_lab.data.columnar import read_hub, read_parquet
 from llm_lab.data.delimited import read_delimited
+from llm_lab.data.files import read_files, read_pixels
 from llm_lab.data.json_rows import read_json
 from llm_lab.data.plain import read_folder, read_lines
 from llm_lab.data.record import Record, Rejected
+from llm_lab.data.recordings import read_windows
 from llm_lab.data.source import Source, nearest
 from llm_lab.errors import ConfigError
 
@@ -24,7 +26,19 @@ READERS: dict[str, FileReader] = {
     "parquet": read_parquet,
     "text": read_lines,
     "folder": read_folder,
+    "files": read_files,
+    "pixels": read_pixels,
+    "windows": read_windows,
 }
+
+
+OF_FILES = (
+    "root",
+    "path",
+    "pattern",
+    "windows",
+    "optional",
+)  # without them a source has the hash it always had
 
 
 def read(source: Source, needed: Sequence[str], *, licence: str = "") -> Iterator[Record | Rejected]:
@@ -58,7 +72,11 @@ def as_uri(path: str) -> str:
 
 def identity(source: Source) -> dict[str, Any]:
     """What the rows of a source depend on, to be hashed: how it is read, and its contents; of a hub set its name."""
-    told = {name: value for name, value in vars(source).items() if name != "uri"}
+    told = {
+        name: value
+        for name, value in vars(source).items()
+        if name != "uri" and (value or name not in OF_FILES)
+    }
     if source.uri.startswith("hf://"):
         return {**told, "uri": source.uri}
     return {**told, "content": assets.fingerprint(as_uri(source.uri))}

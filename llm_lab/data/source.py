@@ -33,13 +33,18 @@ class Source:
         name: name in the configuration, empty for a single source.
         split: the split that all its rows belong to; None where a column or the text's hash decides.
         label: the label of all its rows; None where a column holds it.
-        format: csv, tsv, json, jsonl, parquet, text, folder or hub.
+        format: csv, tsv, json, jsonl, parquet, text, folder, files, pixels, windows or hub.
         header: column names of a table that has no header row.
         encoding: text encoding of the file.
         delimiter: what stands between fields; by default a comma in CSV and a tab in TSV.
         quoted: whether double quotes delimit fields; by default in CSV and not in TSV.
         subset: configuration of a hub data set.
         comment: what a line of a table begins with that does not count.
+        root: URI of the folder that paths in cells are relative to; by default the table's own.
+        path: makes a path of a cell, which stands in the place of ``{}``.
+        pattern: regular expression over the paths of a folder of files; its named groups are columns.
+        windows: of recordings: ``length`` and ``stride`` in samples, shares of the latest for ``val`` and ``test``.
+        optional: columns that are read where they are there; said by our code, not by a configuration.
     """
 
     uri: str
@@ -53,9 +58,14 @@ class Source:
     quoted: bool | None = None
     subset: str | None = None
     comment: str | None = None
+    root: str | None = None
+    path: str | None = None
+    pattern: str | None = None
+    windows: Mapping[str, float] | None = None
+    optional: tuple[str, ...] = ()
 
 
-ENTRY_KEYS = tuple(f.name for f in fields(Source) if f.name != "name")
+ENTRY_KEYS = tuple(f.name for f in fields(Source) if f.name not in {"name", "optional"})
 
 
 def parse_sources(source: str | Mapping[str, Any], **defaults: Any) -> tuple[Source, ...]:

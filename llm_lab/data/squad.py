@@ -109,7 +109,7 @@ def _lines(text: str, questions: Sequence[Any]) -> Iterator[int]:
 def _question(record: Record, columns: Mapping[str, str]) -> Question | Rejected:
     """Check a record; of a rejected one the id is told."""
     given = record.values.get(columns["id"])
-    name = f"{record.file}:{record.line}" if given in {None, ""} else str(given)
+    name = f"{record.file}:{record.line}" if given is None or given == "" else str(given)
     try:
         context = record.values.get(columns["context"])
         question = check_text(_string(record.values.get(columns["question"]), "question"))
@@ -148,17 +148,24 @@ def _answers(cell: Any, context: str) -> tuple[tuple[str, ...], Span | None, boo
 
 
 def _listed(cell: Any) -> list[tuple[str, int]]:
-    """Texts with their offsets, 0 where none is told: of SQuAD's list, the hub's two lists, texts, or one text."""
+    """Texts with their offsets, 0 where none is told: of SQuAD's list, the hub's two lists, texts, or one text.
+
+    Raises:
+        UnusableError: it is none of these.
+    """
     if cell is None or isinstance(cell, str):
         return [(cell, 0)] if cell else []
-    if isinstance(cell, Mapping):
-        return list(zip(map(str, cell["text"]), map(int, cell["answer_start"]), strict=True))
-    if not isinstance(cell, Sequence):
+    if not isinstance(cell, Mapping | Sequence):
         raise UnusableError("answers are no list", cell)
-    return [
-        (str(one["text"]), int(one["answer_start"])) if isinstance(one, Mapping) else (str(one), 0)
-        for one in cell
-    ]
+    try:
+        if isinstance(cell, Mapping):
+            return list(zip(map(str, cell["text"]), map(int, cell["answer_start"]), strict=True))
+        return [
+            (str(one["text"]), int(one["answer_start"])) if isinstance(one, Mapping) else (str(one), 0)
+            for one in cell
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise UnusableError("answers without text and answer_start", cell) from None
 
 
 def locate(text: str, context: str, offset: int) -> int | None:

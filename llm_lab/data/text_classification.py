@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_lab.data.columns import Columns
-from llm_lab.data.ingest import ingest
+from llm_lab.data.ingest import Cleaned, cleaned_texts, ingest
 from llm_lab.data.labelled import LabelTable
 from llm_lab.data.labels import label_names, label_reader
 from llm_lab.data.module import TOKENIZER
 from llm_lab.data.readers import identity
 from llm_lab.data.settle import Policy, settle
 from llm_lab.data.shares import parse_shares
-from llm_lab.data.source import parse_sources
+from llm_lab.data.source import Source, parse_sources
 from llm_lab.data.source_data import SourceData
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.staging import Staging
@@ -173,6 +173,10 @@ class TextClassificationData(SourceData):
                 "warnings": targets.warnings,
             },
         )
+
+    def cleaned(self, source: Source) -> Cleaned:
+        """Each record of a source with the row that became of it, or why none did."""
+        return cleaned_texts(self, source)
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> LabelTable:
         """Tokens and labels of a split."""

@@ -111,7 +111,8 @@ def _rows(data: TextClassificationData, staging: Staging, split: str, targets: T
 
 
 def _training_texts(data: TextClassificationData, staging: Staging, targets: Targets) -> Iterator[str]:
-    for text, pair, *_ in _rows(data, staging, "train", targets):
+    for text, pair, _, known in _rows(data, staging, "train", targets):
         yield text
         if pair is not None:
             yield pair
+        yield from (fact for one in known for fact in one.facts)

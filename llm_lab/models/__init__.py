@@ -1,3 +1,4 @@
-"""Backbones with their heads; importing this also teaches transformers the class `llm_lab_pooled`."""
+"""Backbones with their heads; importing this also teaches transformers our own classes."""
 
 from llm_lab.models import pooled as pooled  # registers with transformers' Auto classes
+from llm_lab.models.fusion import saved as saved  # the same

@@ -34,17 +34,17 @@ def main(words: Words) -> int:
     from llm_lab.results.difference import differences
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, name in enumerate(("metric", one, other, "difference", "95 % interval", "")):
-        table.add_column(name, justify="right" if 0 < number < len("12345") else "left", overflow="fold")
+    for name in ("metric", "first", "second", "difference", "95 % interval", ""):
+        table.add_column(name, justify="left" if name in {"metric", ""} else "right")
     for found in differences(ours, theirs):
         low, high = (f"{end:+.{DIGITS}f}" for end in (found.low, found.high))
         figures = [f"{value:.{DIGITS}f}" for value in (found.ours, found.theirs)]
-        told = "" if found.shown else "no difference shown"
+        told = "" if found.shown else "none shown"
         table.add_row(found.metric, *figures, f"{found.value:+.{DIGITS}f}", f"{low} to {high}", told)
-    console = Console()
-    console.print(table)
+    print(f"first: {one}\nsecond: {other}")
+    Console().print(table)
     over = f"seeds {', '.join(map(str, seeds))} and the test rows" if len(seeds) > 1 else "the test rows"
-    console.print(f"paired bootstrap over {over}")
+    print(f"paired bootstrap over {over}")
     return 0
 
 

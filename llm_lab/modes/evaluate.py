@@ -34,6 +34,7 @@ from llm_lab.tracking.summary import summary_table
 
 EVALUATIONS = "evaluations"
 READER = "reader.json"  # lies beside an encoder that reads questions over a graph
+SAVED = {"graph": "llm_lab.models.graph.saved.saved", "llm_lab_fusion": "llm_lab.models.fusion.model.saved"}
 LABELLED = ("single_label", "multi_label", "tokens")
 
 
@@ -87,11 +88,11 @@ def evaluate(directory: Path, overrides: Sequence[str]) -> dict[str, Any]:
 def _artifact(directory: Path) -> dict[str, Any]:
     """The model node of the saved folder: its weights and tokenizer, wrappers already merged."""
     kind = json.loads((directory / MODEL / "config.json").read_text(encoding="utf-8")).get("model_type")
-    loader = "graph.saved.saved" if kind == "graph" else "text.pretrained"
+    loader = SAVED.get(str(kind), "llm_lab.models.text.pretrained")
     if (directory / MODEL / READER).is_file():
-        loader = "graph.reader_folder.saved_reader"
+        loader = "llm_lab.models.graph.reader_folder.saved_reader"
     return {
-        "_target_": f"llm_lab.models.{loader}",
+        "_target_": loader,
         "source": str((directory / MODEL).resolve()),
         "wrappers": {},
     }
@@ -99,9 +100,11 @@ def _artifact(directory: Path) -> dict[str, Any]:
 
 def _take_over(data: DictConfig, directory: Path) -> None:
     """The model's own tokenizer and labels: those of other rows would be numbered otherwise."""
-    if "tokenizer" in data:
+    if data.get("tokenizer") is not None:
         source = f"file://{(directory / MODEL).resolve()}"
         data.tokenizer = {"_target_": "llm_lab.data.tokenizers.Pretrained", "source": source}
+    if "fitted" in data:
+        data.fitted = f"file://{(directory / MODEL).resolve()}"
     known = _known(directory)
     if known and "labels" in data and data.labels is None:
         data.labels = known if _facts(directory)["problem"] != "tokens" else kinds_in(known)

@@ -22,6 +22,10 @@ KINDS = {
     "triples": "completer:Completer",
     "entities": "answerer:Answerer",
 }
+MANIFEST = {  # of models that read several kinds of columns
+    **dict.fromkeys(("single_label", "multi_label", "regression"), "manifest:ManifestClassifier"),
+    "modalities": "manifest:ManifestEmbedder",
+}
 TASKS = {
     "ReplacedToken": "detector:Detector",
     "SpanCorruption": "filler:Filler",
@@ -38,7 +42,8 @@ def predictor(folder: Path) -> Predictor:
     if not (source / FACTS).is_file():
         raise RunError(f"{folder} holds no model: there is no {source / FACTS}")
     facts: dict[str, Any] = json.loads((source / FACTS).read_text(encoding="utf-8"))
-    module, name = (TASKS.get(facts["task"]) or KINDS[facts["problem"]]).split(":")
+    kinds = MANIFEST if facts.get("inputs") else KINDS
+    module, name = (TASKS.get(facts["task"]) or kinds[facts["problem"]]).split(":")
     kind = getattr(importlib.import_module(f"{__name__}.{module}"), name)
     made: Predictor = kind(folder=source, facts=facts)
     return made

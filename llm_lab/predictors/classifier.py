@@ -53,7 +53,7 @@ class Classifier(Predictor):
         )
         names = self.model.config.id2label
         for row in self.model(**inputs).logits.float():
-            yield _answer(row, names, self.model.config.problem_type)
+            yield answer_of(row, names, self.model.config.problem_type)
 
     def _woven(self, texts: list[str], pairs: list[str] | None, limit: int) -> dict[str, torch.Tensor]:
         """What the model gets where something is known about the texts."""
@@ -67,7 +67,8 @@ class Classifier(Predictor):
         return without_foreign_types(inputs, self.model)
 
 
-def _answer(logits: torch.Tensor, names: Mapping[int, str], problem: str | None) -> Row:
+def answer_of(logits: torch.Tensor, names: Mapping[int, str], problem: str | None) -> Row:
+    """What is said of a row, from its logits [C]."""
     if problem == "regression":
         return {"value": round(float(logits[0]), 6)}
     if problem == "multi_label_classification":

@@ -39,8 +39,6 @@ class Predictor(ABC):
     """Names of what is added to a row; a column of such a name is kept as ``input_NAME``."""
 
     def __init__(self, *, folder: Path, facts: Mapping[str, Any], batch_size: int = 32) -> None:
-        from transformers import AutoTokenizer
-
         self.facts, self.batch_size = facts, batch_size
         nodes = facts.get("transforms") or {}
         self.transforms = build_all(nodes, expected=Transform, key="data.transforms")
@@ -48,8 +46,14 @@ class Predictor(ABC):
             if isinstance(one, Annotator):
                 one.load(folder / TRANSFORMS / name)
         self.beside = Beside.of(self.transforms)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        self.tokenizer = self.load_tokenizer(folder)
         self.model = self.load(folder).eval()
+
+    def load_tokenizer(self, folder: Path) -> Any:
+        """The tokenizer beside the model."""
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
     def load(self, folder: Path) -> Any:
         """The model with its head."""

@@ -92,13 +92,14 @@ def _write(
     home.mkdir(parents=True)
     write_stream(entries, home / SAFE_WEIGHTS_NAME)
     _save_config(plain, entries, home)
-    tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer, model_input_names=input_names(plain.config))
-    tokenizer.model_max_length = limit(spec)
     if merged is not plain:  # an adapter that cannot be merged lies beside its model
         write_adapter(merged, temporary)
         plain.config.save_pretrained(temporary)
-        tokenizer.save_pretrained(home)
-    tokenizer.save_pretrained(temporary)
+    if spec.tokenizer.is_dir():  # what reads no text has none
+        tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer, model_input_names=input_names(plain.config))
+        tokenizer.model_max_length = limit(spec)
+        for place in {home, temporary}:
+            tokenizer.save_pretrained(place)
     text = json.dumps(facts(spec, task), indent=2, ensure_ascii=False)
     (temporary / FACTS).write_text(text + "\n", encoding="utf-8")
     if (spec.folder / TRANSFORMS).is_dir():
@@ -129,6 +130,7 @@ def facts(spec: DataSpec, task: str) -> dict[str, Any]:
         "problem": spec.problem,
         "labels": list(spec.labels),
         "columns": dict(spec.summary.get("columns") or {name: name for name in spec.modalities}),
+        **({"inputs": {name: dict(told) for name, told in spec.inputs.items()}} if spec.inputs else {}),
         "max_length": limit(spec),
         "stride": spec.summary.get("stride"),
         "transforms": dict(spec.summary.get("transforms") or {}),

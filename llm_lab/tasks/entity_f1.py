@@ -126,8 +126,8 @@ class Sentences(Kept):
     def parts(self) -> dict[str, Tensor]:
         """Numerators and denominators [N, 2] of each metric, in the order of the sentences."""
         found = self.compute()
-        order = found["index"].argsort()
-        right, told, true = (found[name][order] for name in ("right", "told", "true"))
+        order = found["index"].flatten().argsort()  # of one sentence torchmetrics makes a scalar
+        right, told, true = (found[name].flatten()[order] for name in ("right", "told", "true"))
         ratios = {"f1": (2 * right, told + true), "precision": (right, told), "recall": (right, true)}
         return {name: torch.stack(both, dim=-1) for name, both in ratios.items()}
 

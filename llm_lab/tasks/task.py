@@ -16,7 +16,7 @@ from torchmetrics import Metric
 
 from llm_lab.callbacks.averaging import Averaging
 from llm_lab.config import build, build_all
-from llm_lab.data.spec import DataSpec
+from llm_lab.data.spec import DataSpec, tensor_names
 from llm_lab.errors import ConfigError
 from llm_lab.models import wrapper
 from llm_lab.models.heads import Head
@@ -151,12 +151,13 @@ class Task(LightningModule):
     def forward(self, batch: Batch) -> Tensor:
         """The model's outputs in single precision: logits [B, C]."""
         logits: Tensor = self.network()(**self.inputs(batch)).logits
-        rows = batch.get("index", batch["input_ids"])
+        rows = batch["index"] if "index" in batch else batch["input_ids"]
         return logits.float()[: len(rows)]  # a rank without rows of its own gets one to fill its batch
 
     def counted(self, model: Any, inputs: Batch) -> Any:
         """Run ``model``, a copy without weights, over inputs without values: what a batch costs is counted here."""
-        return model(**{name: value for name, value in inputs.items() if name in ENCODED})
+        known = ENCODED.union(tensor_names(self.spec.inputs))
+        return model(**{name: value for name, value in inputs.items() if name in known})
 
     def training_step(self, batch: Batch) -> Tensor:
         """The micro-batch's share of the mean loss over all targets of the optimizer step.

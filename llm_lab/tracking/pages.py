@@ -121,6 +121,7 @@ TARGETS = {
     "language": "text alone",
     "triples": "entities that complete triples",
     "entities": "entities that answer questions",
+    "modalities": "inputs that belong together",
 }
 
 

@@ -18,7 +18,9 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from llm_lab.data.passages import passages
 from llm_lab.data.question_answering import QuestionAnsweringData
-from llm_lab.data.squad import Question, locate
+from llm_lab.data.record import Rejected
+from llm_lab.data.source import parse_sources
+from llm_lab.data.squad import Question, locate, parse_columns, read_questions
 from llm_lab.data.window_table import from_codes, to_codes
 from llm_lab.errors import DataError
 from tests.conftest import Result
@@ -102,6 +104,19 @@ def test_a_question_is_found_on_its_line(tmp_path: Path) -> None:
     assert data.rejected
     (entry,) = map(json.loads, data.rejected.read_text().splitlines())
     assert entry["line"] == asked[0]
+
+
+@pytest.mark.parametrize(
+    "cell", [[{"txt": "Rome"}], [{"text": "Rome", "answer_start": None}], {"text": ["Rome"]}, 7]
+)
+def test_answers_of_another_shape_are_rejected_with_their_line(cell: Any, tmp_path: Path) -> None:
+    good = {"question": "Where?", "context": "Anna lives in Rome.", "answers": ["Rome"]}
+    bad = {"id": [1], "question": "Where now?", "context": "Anna lives in Rome.", "answers": cell}
+    (tmp_path / "toy.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (good, bad)))
+    source = parse_sources(f"file://{tmp_path}/toy.jsonl")[0]
+    _, found = read_questions(source, parse_columns({}))
+    assert isinstance(found, Rejected)
+    assert (found.line, found.reason.split()[0]) == (2, "answers")
 
 
 def test_broken_files_are_named(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def test_codex_has_its_labels() -> None:
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_graph_names_files_that_are_pinned(path: Path) -> None:
     node = yaml.safe_load(path.read_text())
+    for name in [one for one in node.pop("defaults", ()) if one != "_self_"]:
+        node = yaml.safe_load(path.with_stem(name).read_text()) | node
     assert {"licence", "source", "negatives", "labels", "recipe"} <= node.keys()
     assert all("#sha256=" in source.uri for source in sources_of(node))
 

@@ -61,8 +61,9 @@ def test_two_steps_then_evaluate_and_predict(objective: str, toy: Path, lab: Cal
     (toy / "in.txt").write_text("the film a story with its cast was made in town by us\n" * 2)
     result = lab("predict", "run", "--input", "in.txt", "--output", "out.jsonl")
     if objective == "span_corruption":
-        assert result.code != 0
-        assert "gives texts no probability" in result.err
+        assert result.code == 0, result.err
+        rows = [json.loads(line) for line in (toy / "out.jsonl").read_text().splitlines()]
+        assert [row["filled"] for row in rows] == [row["text"] for row in rows]  # nothing is missing in them
         return
     assert result.code == 0, result.err
     rows = [json.loads(line) for line in (toy / "out.jsonl").read_text().splitlines()]

@@ -132,15 +132,13 @@ def test_killed_in_mid_epoch_and_resumed(desk: Path, lab: Lab) -> None:
 
 
 def test_what_training_gives_away_and_never_shows_is_counted(desk: Path, lab: Lab) -> None:
-    for name, line in (
-        ("train.tsv", "parent 0\tparent_of\tchild 0c"),
-        ("test.tsv", "child 0c\tchild_of\tparent 0"),
-        ("test.tsv", "stranger\tlives_in\ttown 0"),
-    ):
-        with Path(name).open("a") as stream:
-            stream.write(f"{line}\n")
+    known, asked = Path("train.tsv").read_text(), "child 0a\tchild_of\tparent 0\n"
+    assert asked in known
+    Path("train.tsv").write_text(known.replace(asked, ""))
+    with Path("test.tsv").open("a") as stream:
+        stream.write(f"stranger\tlives_in\ttown 0\n{asked}")
     metrics = train(lab, "+debug=smoke", "data.limit=null", "mode.baseline=false")
-    assert metrics["test/leaks/reversed"] == 1
+    assert metrics["test/leaks/reversed"] == 1  # parent_of and child_of
     assert metrics["test/leaks/equal"] == 0
     assert (metrics["test/unseen/entities"], metrics["test/unseen/triples"]) == (1, 1)
     report = Path("run/report.md").read_text()
@@ -169,8 +167,11 @@ def test_broken_lines_are_refused_with_their_number(desk: Path, lab: Lab) -> Non
 
 
 def test_unseen_entities_are_counted(desk: Path, lab: Lab) -> None:
+    known, asked = Path("train.tsv").read_text(), "child 0a\tchild_of\tparent 0\n"
+    assert asked in known
+    Path("train.tsv").write_text(known.replace(asked, ""))
     with Path("test.tsv").open("a") as stream:
-        stream.write("stranger\tlives_in\ttown 0\n")
+        stream.write(f"stranger\tlives_in\ttown 0\n{asked}")
     train(lab, "trainer.max_steps=2")
     assert "| unseen in training test | entities 1, triples 1 |" in Path("run/report.md").read_text()
 

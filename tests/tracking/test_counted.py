@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def test_only_hidden_tokens_meet_the_vocabulary(train, passes) -> None:
     tokens = ROWS * LENGTH
 
     def count(rate: float) -> int:
-        task = bare(MaskedLM, rates=Rates(rate, 0.8, 0.1))
+        task = bare(MaskedLM, rates=Rates(rate, 0.8, 0.1), spec=SimpleNamespace(inputs=()))
         return flops.count(model, {SHAPE: 1}, train=train, forward=task.counted, settings=(rate,)) or 0
 
     assert count(1.0) - count(0.25) == head * tokens * 3 // 4

@@ -116,7 +116,7 @@ class BiEncoder(Contrasting):
         cosines = questions @ candidates.t()
         shift = torch.zeros_like(cosines).scatter_(1, own[:, None], self.margin)
         logits = (cosines - shift) * self.scale
-        logits = logits.masked_fill(_taken(taught, asked, known, own, self.entities), -torch.inf)
+        logits = logits.masked_fill(_taken(taught, asked, known, own), -torch.inf)
         return F.cross_entropy(logits, own, reduction="none")
 
     def _read(
@@ -215,9 +215,12 @@ def _forget(model: BiEncoder, _: Any) -> None:
     model._table = None  # noqa: SLF001 - a hook of its own
 
 
-def _taken(taught: Answers, asked: Queries, candidates: Tensor, own: Tensor, entities: int) -> Tensor:
+def _taken(taught: Answers, asked: Queries, candidates: Tensor, own: Tensor) -> Tensor:
     """Whether a candidate [U] is a known answer of a question [B] but not the row that is to be found, bool [B, U]."""
     rows, columns = taught.cells(asked.sources, asked.relations)
-    numbers = torch.arange(len(asked.sources), device=candidates.device)
-    known = torch.isin(numbers[:, None] * entities + candidates, rows * entities + columns)
-    return known.scatter_(1, own[:, None], value=False)
+    distinct, places = candidates.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    found = torch.searchsorted(distinct, columns).clamp(max=len(distinct) - 1)
+    here = distinct[found] == columns
+    known = torch.zeros(len(asked.sources), len(distinct), dtype=torch.bool, device=candidates.device)
+    known[rows[here], found[here]] = True
+    return known[:, places].scatter_(1, own[:, None], value=False)

@@ -1,0 +1,126 @@
+"""Clean rows out of records with files: decoded some at a time, the rows in their order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from llm_lab import assets
+from llm_lab.data.columns import CleanRow
+from llm_lab.data.labels import Reader
+from llm_lab.data.multimodal.inputs import Inputs
+from llm_lab.data.multimodal.kind import MISSING
+from llm_lab.data.multimodal.media import MediaWriter
+from llm_lab.data.readers import as_uri, read
+from llm_lab.data.record import Record, Rejected, UnusableError
+from llm_lab.data.source import Source
+
+CELLS = "cells"  # under which the staging keeps a row's inputs as JSON
+CHUNK = 512  # records whose files are decoded together
+Cleaned = tuple[Record | Rejected, CleanRow | Rejected | None]
+
+
+class Cleaner:
+    """Reads sources and makes rows of them whose values are JSON.
+
+    Args:
+        inputs: what a row holds.
+        writers: take the files, by input.
+        read_label: see `llm_lab.data.labels`.
+        labelled: whether rows have labels.
+        licence: of the data.
+        held_out: column -> values whose rows are the test split; all others are for training.
+    """
+
+    def __init__(
+        self,
+        *,
+        inputs: Inputs,
+        writers: dict[str, MediaWriter],
+        read_label: Reader,
+        labelled: bool,
+        licence: str,
+        held_out: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.held_out = held_out or {}
+        self.inputs, self.writers = inputs, writers
+        self.read_label, self.labelled, self.licence = read_label, labelled, licence
+
+    def rows(self, source: Source, pool: ThreadPoolExecutor) -> Iterator[Cleaned]:
+        """Yield each record of a source with the row that became of it, or why none did."""
+        optional = tuple(c for kind in self.inputs.kinds.values() if kind.optional for c in kind.columns)
+        records = read(
+            replace(source, optional=optional), self.needed(source, optional), licence=self.licence
+        )
+        root = root_of(source, licence=self.licence)
+        while chunk := list(islice(records, CHUNK)):
+            good = [record for record in chunk if isinstance(record, Record)]
+            for name, writer in self.writers.items():
+                column = self.inputs.kinds[name].columns[0]
+                writer.take(((_path(record.values.get(column), source), root) for record in good), pool)
+            for record in chunk:
+                yield record, self._row(record, source, root)
+
+    def needed(self, source: Source, optional: tuple[str, ...]) -> list[str]:
+        """The columns that a source must have, the label's last."""
+        roles = [name for name in self.inputs.roles.needed(source) if self.labelled or name == "split"]
+        needed = [*(c for c in self.inputs.columns if c not in optional), *self.held_out, *roles]
+        return list(dict.fromkeys(needed))
+
+    def _row(self, record: Record | Rejected, source: Source, root: Path) -> CleanRow | Rejected | None:
+        if isinstance(record, Rejected):
+            return record
+        try:
+            roles = self.inputs.roles.clean(record, source, self.read_label if self.labelled else _unlabelled)
+            if roles is None:
+                return None
+            cells = self._cells(record, source, root)
+        except UnusableError as error:
+            return Rejected(record.file, record.line, error.reason, error.detail)
+        values = {"text": self._identity(cells), CELLS: json.dumps(cells, ensure_ascii=False)}
+        return CleanRow(values, roles.label, "test" if self._held_out(record) else roles.split)
+
+    def _held_out(self, record: Record) -> bool:
+        return any(str(record.values.get(name)) in values for name, values in self.held_out.items())
+
+    def _cells(self, record: Record, source: Source, root: Path) -> dict[str, Any]:
+        cells: dict[str, Any] = {}
+        for name in self.inputs.media:
+            value = record.values.get(self.inputs.kinds[name].columns[0])
+            cells[name] = self.writers[name].number(_path(value, source), root)
+        cells |= {name: kind.clean(record.values) for name, kind in self.inputs.cells.items()}
+        if all(cell is None or (name in self.writers and cell == MISSING) for name, cell in cells.items()):
+            raise UnusableError("a row of which everything is missing")
+        return cells
+
+    def _identity(self, cells: dict[str, Any]) -> str:
+        """What tells a row from another, whatever its label."""
+        parts = [
+            self.writers[name].digests[cell] if name in self.writers and cell != MISSING else str(cell)
+            for name, cell in cells.items()
+        ]
+        return "\n".join(parts)
+
+
+def root_of(source: Source, *, licence: str = "") -> Path:
+    """The folder that paths in a source's cells are relative to: ``root``, else the source's own folder."""
+    if source.root is not None:
+        return assets.resolve(as_uri(source.root), licence=licence)
+    if source.format == "hub":
+        return Path.cwd()
+    path = assets.resolve(as_uri(source.uri), licence=licence)
+    return path if path.is_dir() else path.parent
+
+
+def _path(cell: Any, source: Source) -> Any:
+    """A cell as a path, by the source's ``path`` where that says how."""
+    return cell if source.path is None or cell is None else source.path.replace("{}", str(cell))
+
+
+def _unlabelled(_: Any) -> str:
+    return ""

@@ -1,0 +1,85 @@
+"""The `columns` key of data with several modalities: inputs with their kinds, and the columns of label and split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llm_lab.config import build
+from llm_lab.data.columns import Columns
+from llm_lab.data.multimodal.audio import Audio
+from llm_lab.data.multimodal.cells import Category, Number, Text
+from llm_lab.data.multimodal.image import Image
+from llm_lab.data.multimodal.kind import CellKind, Kind, MediaKind
+from llm_lab.data.source import nearest
+from llm_lab.data.spec import ID, MASK, PRESENT
+from llm_lab.errors import ConfigError
+
+KINDS: dict[str, type[Kind]] = {kind.kind: kind for kind in (Text, Image, Audio, Number, Category)}
+ROLES = ("label", "split")
+TAKEN = ("labels", "index", "step_targets")  # names that batches use for something else
+
+
+class Inputs:
+    """Inputs of the model by name, and the columns of label and split.
+
+    Args:
+        columns: name -> settings of a kind, its ``kind`` among them; ``label`` and ``split`` name columns.
+        key: where that stands in the configuration.
+
+    Raises:
+        ConfigError: no input, an unknown kind, or settings that the kind does not take.
+    """
+
+    def __init__(self, columns: Mapping[str, Any], *, key: str = "data.columns") -> None:
+        nodes = {name: node for name, node in columns.items() if name not in ROLES and node is not None}
+        label = columns.get("label", "label")
+        names = (label,) if isinstance(label, str) else tuple(label or ())
+        self.roles = Columns(text=(), label=names, split=columns.get("split"))
+        if not nodes:
+            raise ConfigError(f"{key}: name an input, such as `picture: {{kind: image, size: 64}}`")
+        self.kinds = {name: make_kind(name, node, f"{key}.{name}") for name, node in nodes.items()}
+
+    @property
+    def media(self) -> dict[str, MediaKind]:
+        """Inputs that are files."""
+        return {name: kind for name, kind in self.kinds.items() if isinstance(kind, MediaKind)}
+
+    @property
+    def cells(self) -> dict[str, CellKind]:
+        """Inputs that lie in the rows themselves."""
+        return {name: kind for name, kind in self.kinds.items() if isinstance(kind, CellKind)}
+
+    @property
+    def texts(self) -> dict[str, Text]:
+        """Inputs that are tokenized."""
+        return {name: kind for name, kind in self.kinds.items() if isinstance(kind, Text)}
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the table that inputs are made of."""
+        return list(dict.fromkeys(column for kind in self.kinds.values() for column in kind.columns))
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What a model and a predictor know of each."""
+        return {name: kind.facts() for name, kind in self.kinds.items()}
+
+
+def make_kind(name: str, node: Any, key: str) -> Kind:
+    """The kind that a node describes."""
+    if not isinstance(node, Mapping) or "kind" not in node:
+        raise ConfigError(
+            f"{key}: a mapping with a `kind` is wanted, one of {', '.join(KINDS)}; found {node!r}"
+        )
+    word = str(node["kind"])
+    if word not in KINDS:
+        raise ConfigError(f"{key}.kind: unknown kind `{word}`{nearest(word, list(KINDS))}")
+    if name in TAKEN or name.endswith((MASK, PRESENT, ID)) or not name.isidentifier():
+        raise ConfigError(
+            f"{key}: no input can be called `{name}`: it must be a plain word that batches do not use"
+        )
+    cls = KINDS[word]
+    settings = {setting: value for setting, value in node.items() if setting != "kind"}
+    kind = build({"_target_": f"{cls.__module__}.{cls.__name__}", **settings}, expected=Kind, key=key)
+    kind.input = name
+    return kind

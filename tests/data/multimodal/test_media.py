@@ -1,0 +1,215 @@
+"""Pictures and sounds are decoded within bounds, and augmentation is a function of seed, epoch and row."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from llm_lab.data.multimodal.audio import Audio
+from llm_lab.data.multimodal.audio_augment import AudioAugment
+from llm_lab.data.multimodal.image import Image
+from llm_lab.data.multimodal.image_augment import ImageAugment, moved
+from llm_lab.data.multimodal.sound import log_mel, mel, resampled
+from llm_lab.data.record import UnusableError
+from llm_lab.errors import ConfigError
+
+RATE = 8000
+
+
+def png(width: int = 10, height: int = 6, mode: str = "RGB", colour: Any = 0) -> bytes:
+    stream = io.BytesIO()
+    Pillow.new(mode, (width, height), colour).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def noise() -> bytes:
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+    Pillow.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+NOISE = noise()
+
+
+def wav(samples: np.ndarray, rate: int = RATE) -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, rate, format="WAV", subtype="FLOAT")
+    return stream.getvalue()
+
+
+def refused(kind: Any, content: bytes) -> str:
+    with pytest.raises(UnusableError) as error:
+        kind.decode(content)
+    return error.value.reason
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("RGB", 3), ("L", 3), ("RGBA", 1), ("P", 3), ("1", 1), ("CMYK", 3)]
+)
+def test_every_picture_gets_the_size_and_the_channels_asked_for(
+    resize: Any, mode: str, channels: int
+) -> None:
+    kind = Image(size=[4, 8], channels=channels, resize=resize)
+    stream = io.BytesIO()
+    Pillow.new(mode, (10, 6)).save(stream, "TIFF" if mode == "CMYK" else "PNG")
+    item = kind.decode(stream.getvalue())
+    assert item.shape == (4, 8, channels) and item.dtype == np.uint8
+    assert kind.batch([item, kind.blank()], None)[""].shape == (2, channels, 4, 8)
+
+
+def test_what_is_seen_through_is_white() -> None:
+    item = Image(size=4).decode(png(4, 4, "RGBA", (255, 0, 0, 0)))
+    assert (item == 255).all()
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = png(3000, 3000)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("it was unpacked"))
+    assert refused(Image(size=8, max_pixels=1_000_000), bomb) == "picture too large"
+
+
+def test_a_bomb_beyond_the_librarys_own_limit_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 10)
+    assert refused(Image(size=8), png(10, 10)) == "picture too large"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "no picture"), (b"%!PS-Adobe", "no picture"), (NOISE[: len(NOISE) // 2], "broken picture")],
+    ids=["nothing", "postscript", "half"],
+)
+def test_a_broken_picture_has_a_reason(content: bytes, reason: str) -> None:
+    assert refused(Image(size=8), content) == reason
+
+
+def test_pixels_in_the_table_are_pictures_too() -> None:
+    kind = Image(size=2, channels=1)
+    assert kind.accept(np.array([0, 50, 100, 255], np.float32))[:, :, 0].tolist() == [[0, 50], [100, 255]]
+    with pytest.raises(UnusableError, match="no picture"):
+        kind.accept(np.zeros(5, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"RIFFnothing", "no sound or a broken one"),
+        (wav(np.zeros(0, np.float32)), "empty sound"),
+        (wav(np.zeros(RATE * 3, np.float32)), "sound too long"),
+        (wav(np.zeros(90_000, np.float32), 900_000), "absurd sample rate"),
+        (wav(np.zeros(100, np.float32), 10), "absurd sample rate"),
+        (wav(np.zeros((50, 9), np.float32)), "too many channels"),
+        (wav(np.full(50, np.nan, np.float32)), "sound with samples that are no numbers"),
+    ],
+    ids=[
+        "broken",
+        "empty",
+        "long",
+        "fast",
+        "slow",
+        "channels",
+        "nan",
+    ],  # a sound file holds the time of its making
+)
+def test_a_sound_out_of_bounds_has_a_reason(content: bytes, reason: str) -> None:
+    assert refused(Audio(rate=RATE, max_seconds=2), content) == reason
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 4000), st.sampled_from([4000, 8000, 11025, 16000]))
+def test_a_spectrogram_is_as_long_as_promised(samples: int, rate: int) -> None:
+    kind = Audio(rate=rate, mels=8)
+    noise = np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
+    frames = log_mel(noise, rate=rate, mels=8, window=kind.window, hop=kind.hop)
+    assert len(frames) == kind.length(samples)
+    kind = Audio(rate=rate, mels=8, features="mel")
+    assert len(mel(noise, rate=rate, mels=8, window=kind.window, hop=kind.hop)) == kind.length(samples)
+    assert np.isfinite(frames).all()
+    assert abs(float(frames.mean())) < 1e-3
+
+
+def test_resampling_keeps_a_tone_where_it_is() -> None:
+    time = np.arange(44_100, dtype=np.float32) / 44_100
+    out = resampled(np.sin(2 * np.pi * 440 * time), 44_100, RATE)
+    assert len(out) == RATE
+    assert int(np.abs(np.fft.rfft(out)).argmax()) == 440
+
+
+def test_loudness_does_not_matter() -> None:
+    noise = np.random.default_rng(0).standard_normal(2000).astype(np.float32)
+    told = {"rate": RATE, "mels": 8, "window": 0.025, "hop": 0.01}
+    assert np.allclose(log_mel(noise, **told), log_mel(5 * noise, **told), atol=1e-3)
+
+
+def test_batches_of_sounds_are_padded_and_masked() -> None:
+    kind = Audio(rate=RATE, mels=8)
+    items = [
+        kind.decode(wav(np.random.default_rng(n).standard_normal(n).astype(np.float32) / 9))
+        for n in (400, 900)
+    ]
+    derived = kind.batch([kind.derive(item) for item in items], None)
+    assert derived["_mask"].sum(1).tolist() == [kind.length(400), kind.length(900)]
+    assert (derived[""][derived["_mask"] == 0] == 0).all()
+    assert np.allclose(derived[""], kind.batch(items, None)[""], atol=2e-3)  # kept with half precision
+    waves = Audio(rate=RATE, features="waveform")
+    assert waves.batch(items, None)[""].shape == (2, 900)
+
+
+def chance(*seeds: int) -> list[np.random.Generator]:
+    return [np.random.default_rng(seed) for seed in seeds]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 3), st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.9), st.integers(0, 99))
+def test_changed_pictures_stay_pictures(
+    shift: int, flip: float, colour: float, erase: float, seed: int
+) -> None:
+    change = ImageAugment(
+        shift=shift, flip=flip, brightness=colour, contrast=colour, colour=colour, erase=erase
+    )
+    pixels = np.random.default_rng(seed).random((3, 6, 5, 3)).astype(np.float32)
+    before = pixels.copy()
+    once, again = (change(pixels, chance(seed, seed + 1, seed + 2)) for _ in range(2))
+    assert (once == again).all() and once.shape == pixels.shape
+    assert (pixels == before).all()
+    assert once.min() >= 0 and once.max() <= 1
+
+
+def test_a_row_is_changed_alike_whoever_stands_beside_it() -> None:
+    change = ImageAugment(shift=2, flip=0.5, brightness=0.5)
+    pixels = np.random.default_rng(0).random((2, 6, 6, 1)).astype(np.float32)
+    assert (change(pixels, chance(7, 8))[1] == change(pixels[1:], chance(8))[0]).all()
+
+
+def test_a_picture_moves_by_so_many_pixels() -> None:
+    picture = np.arange(9, dtype=np.float32).reshape(3, 3, 1)
+    assert moved(picture, 1, 0)[:, :, 0].tolist() == [[0, 1, 2], [0, 1, 2], [3, 4, 5]]
+
+
+def test_spec_augment_blanks_no_more_than_it_says() -> None:
+    change = AudioAugment(time_masks=1, time_mask=0.2, band_masks=1, band_mask=0.25)
+    frames = np.ones((50, 8), np.float32)
+    for rng in chance(*range(20)):
+        blank = change.spectrogram(frames, rng) == 0
+        assert blank.all(axis=1).sum() <= 10 and blank.all(axis=0).sum() <= 2
+    assert (frames == 1).all()
+
+
+def test_speed_changes_the_length_of_a_sound() -> None:
+    sizes = [
+        len(AudioAugment(speed=0.2).wave(np.ones(1000, np.float32), RATE, rng)) for rng in chance(*range(9))
+    ]
+    assert min(sizes) >= 1000 / 1.21 and max(sizes) <= 1000 / 0.79 and len(set(sizes)) > 3
+
+
+def test_an_unknown_setting_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="brightness"):
+        Image(size=8, augment={"brightnes": 0.2})

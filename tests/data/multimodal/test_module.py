@@ -1,0 +1,254 @@
+"""Tables and manifests of several modalities become batches, and what cannot be used is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from llm_lab.data.multimodal.module import MultimodalData
+from llm_lab.errors import ConfigError, DataError
+from tests.data.conftest import TOKENIZER
+from tests.multimodal import COLUMNS, edit, manifest
+
+Make = Callable[..., MultimodalData]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """A data module over the manifest in ``tmp_path``."""
+    monkeypatch.setenv("LLM_LAB_HOME", str(tmp_path / "home"))
+
+    def build(source: Any = None, **options: Any) -> MultimodalData:
+        texts = any(
+            isinstance(one, dict) and one["kind"] == "text"
+            for one in options.get("columns", COLUMNS).values()
+        )
+        source = source or {"train": str(tmp_path / "rows.csv")}
+        tokenizer = {"tokenizer": TOKENIZER} if texts else {}
+        common = {"columns": COLUMNS, "licence": "ours", "batch_size": 8, "seed": 1, **tokenizer}
+        return MultimodalData(source=source, **{**common, **options})
+
+    return build
+
+
+def rejected(data: MultimodalData) -> list[tuple[int, str]]:
+    data.prepare()
+    lines = data.rejected.read_text().splitlines() if data.rejected else []
+    return [(entry["line"], entry["reason"]) for entry in map(json.loads, lines)]
+
+
+def some(*names: str) -> dict[str, Any]:
+    return {name: COLUMNS[name] for name in (*names, "label")}
+
+
+def test_a_manifest_becomes_batches_of_every_kind(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    data = make(split={"val": 0.2})
+    spec = data.prepare()
+    assert sum(spec.sizes.values()) == 40 and spec.labels == ("blue", "red")
+    assert spec.modalities == ("image", "audio", "text", "number", "category")
+    assert (
+        spec.inputs["places"]["values"] == [["blue town", "red town"]]
+        or len(spec.inputs["places"]["values"][0]) == 2
+    )
+    batch = next(iter(data.train_dataloader()))
+    assert batch["picture"].shape == (8, 3, 8, 8)
+    assert batch["sound"].shape[::2] == (8, 8) and batch["sound_mask"].shape == batch["sound"].shape[:2]
+    assert batch["words"].shape == batch["words_mask"].shape
+    assert batch["amounts"].shape == (8, 4) and batch["places"].shape == (8, 1)
+    red = batch["labels"] == 1
+    assert (batch["picture"][red, 0].mean() > 0) and (batch["picture"][~red, 0].mean() < 0)
+
+
+def test_numbers_are_standardized_by_the_training_rows(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    data = make(columns=some("amounts"), split={"val": 0.2}, duplicates="keep")
+    data.prepare()
+    rows = np.concatenate([batch["amounts"].numpy() for batch in data.train_dataloader()])
+    assert abs(rows[:, 0].mean()) < 1e-5 and abs(rows[:, 0].std() - 1) < 1e-3
+    assert (rows[:, 1] == 0).all() and (rows[:, 2:] == 1).all()
+
+
+def test_what_is_broken_is_rejected_with_its_reason(tmp_path: Path, make: Make) -> None:
+    path = manifest(tmp_path)
+    (tmp_path / "0.png").write_bytes(b"not a picture")
+    (tmp_path / "1.wav").write_bytes((tmp_path / "1.wav").read_bytes()[:30])
+    (tmp_path.parent / "outside.png").write_bytes((tmp_path / "2.png").read_bytes())
+    edit(path, 2, file="../outside.png")
+    edit(path, 3, file="nowhere.png")
+    edit(path, 4, weight="heavy")
+    edit(path, 5, text="  ")
+    assert rejected(make(max_rejected=0.5, split={})) == [
+        (2, "no picture"),
+        (3, "no sound or a broken one"),
+        (4, "file outside the folder of its table"),
+        (5, "no such file"),
+        (6, "not a number"),
+        (7, "missing text"),
+    ]
+
+
+def test_too_many_broken_files_stop_the_run(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    for number in range(10):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"10 of 40 rows rejected.*10 no picture"):
+        make().prepare()
+
+
+def test_what_is_optional_may_be_missing(tmp_path: Path, make: Make) -> None:
+    path = manifest(tmp_path)
+    edit(path, 0, file="", text="")
+    edit(path, 1, weight="", height="")
+    columns = {
+        name: {**node, "optional": True} if isinstance(node, dict) else node for name, node in COLUMNS.items()
+    }
+    data = make(columns=columns, split={})
+    assert rejected(data) == []
+    assert data.spec.summary["missing"] == {"picture": 1, "words": 1, "amounts": 1}
+    batches = (
+        list(data._loader("val", data.spec)) if data.spec.sizes.get("val") else list(data.train_dataloader())
+    )
+    there = {
+        name: sum(int((~batch[f"{name}_present"]).sum()) for batch in batches) for name in data.inputs.kinds
+    }
+    assert there == {"picture": 1, "sound": 0, "words": 1, "amounts": 1, "places": 0}
+
+
+def test_a_picture_asked_about_often_is_kept_once(tmp_path: Path, make: Make) -> None:
+    path = manifest(tmp_path)
+    for number in range(40):
+        edit(path, number, file=f"{number % 4}.png")
+    data = make(columns=some("picture", "words"), split={})
+    data.prepare()
+    assert len(np.load(data._folder / "picture.npy")) == 4
+    assert data.spec.sizes == {"train": 40}
+
+
+def test_the_same_rows_come_from_parquet_with_the_files_inside(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    rows = [
+        {
+            "file": {"bytes": (tmp_path / f"{n}.png").read_bytes(), "path": None},
+            "colour": ("red", "blue")[n % 2],
+        }
+        for n in range(40)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    one = make(columns=some("picture"), split={}).train_dataloader()
+    other = make(
+        {"train": str(tmp_path / "rows.parquet")}, columns=some("picture"), split={}
+    ).train_dataloader()
+    for left, right in zip(one, other, strict=True):
+        assert (left["picture"] == right["picture"]).all() and (left["labels"] == right["labels"]).all()
+
+
+def test_a_folder_of_files_is_a_table_by_a_pattern(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path / "all")
+    source = {
+        "train": {"uri": str(tmp_path / "all"), "format": "files", "pattern": r"(?P<n>1?\d)\.png"},
+        "test": {"uri": str(tmp_path / "all"), "format": "files", "pattern": r"(?P<n>[23]\d)\.png"},
+    }
+    columns = {"picture": {"kind": "image", "columns": "file", "size": 4}, "label": "n"}
+    data = make(source, columns=columns, labels={"few": [*range(20)], "many": [*range(20, 40)]}, leaks="keep")
+    with pytest.raises(DataError, match="every training row has the label `few`"):
+        data.prepare()
+    labels = {"even": [*range(0, 40, 2)], "odd": [*range(1, 40, 2)]}
+    assert make(source, columns=columns, labels=labels).prepare().sizes == {"train": 20, "test": 20}
+    source["train"]["pattern"] = r"(?P<m>\d)\.png"
+    with pytest.raises(DataError, match="no column `n`; there is `file`, `folder`, `m`"):
+        make(source, columns=columns, labels=labels).prepare()
+
+
+def test_json_lists_and_paths_made_of_cells(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path / "pictures")
+    asked = [[f"is it {n}?", ("red", "blue")[n % 2], n] for n in range(40)]
+    (tmp_path / "questions.json").write_text(json.dumps(asked))
+    source = {
+        "train": {
+            "uri": str(tmp_path / "questions.json"),
+            "root": str(tmp_path / "pictures"),
+            "path": "{}.png",
+        }
+    }
+    columns = {
+        "picture": {"kind": "image", "columns": "image", "size": 4},
+        "question": {"kind": "text"},
+        "label": "answer",
+    }
+    spec = make(source, columns=columns, header=["question", "answer", "image"], split={}).prepare()
+    assert spec.sizes == {"train": 40}
+
+
+def test_pixels_in_a_table(tmp_path: Path, make: Make) -> None:
+    lines = [",".join([*(str((n * k) % 256) for k in range(4)), str(n % 2)]) for n in range(30)]
+    (tmp_path / "pixels.csv").write_text("\n".join([*lines, "1,2,x,4,0"]))
+    columns = {"picture": {"kind": "image", "columns": "image", "size": 2, "channels": 1}, "label": "label"}
+    source = {"train": {"uri": str(tmp_path / "pixels.csv"), "format": "pixels"}}
+    assert rejected(make(source, columns=columns, split={})) == [(31, "pixels that are no numbers")]
+
+
+def test_a_changed_file_is_new_data(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    first = make(columns=some("picture")).prepare().fingerprint
+    assert make(columns=some("picture")).prepare().fingerprint == first
+    changed = {**some("picture"), "picture": {**COLUMNS["picture"], "augment": {"flip": 0.5}}}
+    assert make(columns=changed).prepare().fingerprint == first
+    (tmp_path / "3.png").write_bytes((tmp_path / "5.png").read_bytes() + b" ")
+    assert make(columns=some("picture")).prepare().fingerprint != first
+
+
+def test_training_rows_are_changed_anew_in_each_epoch_and_others_never(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    columns = {
+        **some("picture"),
+        "picture": {**COLUMNS["picture"], "augment": {"shift": 2, "brightness": 0.3}},
+    }
+    data = make(columns=columns, split={"val": 0.3})
+    table = data.table(data._folder if data.spec else tmp_path, "train", data.spec)
+    rows = np.arange(4)
+    assert (table.batch(rows, 0)["picture"] == table.batch(rows, 0)["picture"]).all()
+    assert (table.batch(rows, 0)["picture"] != table.batch(rows, 1)["picture"]).any()
+    table = data.table(data._folder, "val", data.spec)
+    assert (table.batch(rows, 0)["picture"] == table.batch(rows, 1)["picture"]).all()
+
+
+def test_a_wave_that_training_changes_is_computed_anew(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    columns = {**some("sound"), "sound": {**COLUMNS["sound"], "augment": {"noise": 0.5}}}
+    data = make(columns=columns, split={})
+    table = data.table(data._folder if data.spec else tmp_path, "train", data.spec)
+    assert (table.batch(np.arange(4), 0)["sound"] != table.batch(np.arange(4), 1)["sound"]).any()
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"picture": {"kind": "imagee", "size": 8}}, "unknown kind `imagee`; did you mean `image`?"),
+        ({"picture": {"kind": "image", "sizes": 8}}, "size"),
+        ({"labels": {"kind": "text"}}, "no input can be called `labels`"),
+        ({"picture": "file"}, "a mapping with a `kind` is wanted"),
+        ({"label": "x"}, "name an input"),
+    ],
+)
+def test_columns_that_cannot_be_say_why(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        MultimodalData(source="file://x.csv", columns=columns, licence="", tokenizer=TOKENIZER)
+    assert message in str(error.value)
+
+
+def test_what_is_held_out_is_the_test_split(tmp_path: Path, make: Make) -> None:
+    path = manifest(tmp_path)
+    for number in range(10):
+        edit(path, number, town="elsewhere")
+    data = make(columns=some("picture"), held_out={"town": "elsewhere"}, split={"val": 0.2})
+    assert data.prepare().sizes["test"] == 10 and sum(data.spec.sizes.values()) == 40
+    with pytest.raises(ConfigError, match="the source gives a split of its own"):
+        make({"test": str(path)}, held_out={"town": "elsewhere"})

@@ -1,0 +1,118 @@
+"""A manifest is trained on, its model saved, evaluated, and asked about another manifest, all from config."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llm_lab.models  # noqa: F401 - registers our own classes
+from tests.conftest import Result
+from tests.multimodal import COLUMNS, edit, manifest
+
+NAMES = ("picture", "sound", "words")
+DATA = f"""# A toy manifest, for tests.
+defaults: [multimodal]
+source: file://../../rows.csv
+columns: {json.dumps(COLUMNS)}
+split: {{val: 0.2, test: 0.3}}
+tokenizer: ${{model.text.tokenizer}}
+batch_size: 8
+"""
+EXPERIMENT = """# @package _global_
+# A toy of five modalities.
+defaults:
+  - override /data: toy_manifest
+  - override /model: multimodal
+  - override /model/text: small
+  - override /model/image: cnn
+  - override /model/audio: cnn
+  - override /model/fusion: gated
+  - override /baseline: multimodal
+  - override /logger: none
+model:
+  width: 16
+  text:
+    sizes: {hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 16}
+    tokenizer: {vocab_size: 200}
+  image: {widths: [4, 8]}
+  audio: {widths: [4, 8], width: 16}
+optimizer: {lr: 1.0e-2}
+trainer: {max_epochs: 6, enable_progress_bar: false, precision: 32-true}
+"""
+
+
+@pytest.fixture
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a manifest and an experiment over it."""
+    manifest(tmp_path, rows=60)
+    for name, text in (("data/toy_manifest", DATA), ("experiment/toys", EXPERIMENT)):
+        path = tmp_path / "conf" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
+    result = lab("+experiment=toys", "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    metrics = figures(toys / "run")
+    assert metrics["test/accuracy"] == 1.0
+    assert metrics["baseline/linear/accuracy"] > 0.9
+    assert (toys / "run/report.html").is_file() and (toys / "run/model/model.safetensors").is_file()
+
+    assert lab("evaluate", "run").code == 0
+    (evaluation,) = (toys / "run/evaluations").glob("*.json")
+    assert json.loads(evaluation.read_text())["metrics"]["test/loss"] == pytest.approx(
+        metrics["test/loss"], abs=1e-4
+    )
+
+    other = manifest(toys / "other", rows=6)
+    edit(other, 1, file="nowhere.png")
+    result = lab("predict", "run", "--input", str(other), "--output", "said.csv")
+    assert result.code == 0, result.err
+    rows = list(csv.DictReader((toys / "said.csv").open()))
+    assert [row["label"] for row in rows] == ["red", "", "red", "blue", "red", "blue"]
+    assert [row["problem"] for row in rows[:2]] == ["", "no such file: nowhere.png"]
+
+
+def test_modalities_find_each_other(toys: Path, lab: Callable[..., Result]) -> None:
+    words = ("task=cross_modal", "baseline=cross_modal", "data.problem=modalities", "data.columns.label=null")
+    fewer = ("data.columns.amounts=null", "data.columns.places=null", "trainer.max_epochs=3")
+    result = lab("+experiment=toys", *words, *fewer, "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    metrics = figures(toys / "run")
+    directions = [f"test/{a}_to_{b}/mrr" for a in NAMES for b in NAMES if a != b]
+    assert metrics["test/mrr"] == pytest.approx(sum(metrics[name] for name in directions) / 6)
+    assert "Retrieval from each modality to each other" in (toys / "run/report.md").read_text()
+    assert lab("evaluate", "run").code == 0
+    result = lab("predict", "run", "--input", "rows.csv", "--output", "vectors.jsonl")
+    assert result.code == 0, result.err
+    row = json.loads((toys / "vectors.jsonl").read_text().splitlines()[0])
+    assert all(sum(x * x for x in row[f"{name}_embedding"]) == pytest.approx(1, abs=1e-4) for name in NAMES)
+
+
+def test_over_fits_32_rows(toys: Path, lab: Callable[..., Result]) -> None:
+    table = list(csv.DictReader((toys / "rows.csv").open()))
+    for number, row in enumerate(table[:32]):
+        row["colour"] = ("one", "two", "three")[
+            (number * 7) % 3
+        ]  # nothing but the rows themselves tells them
+    with (toys / "rows.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(table[0]))
+        writer.writeheader()
+        writer.writerows(table[:32])
+    words = ("data.split.val=0", "data.split.test=0", "trainer.max_epochs=50", "mode.report=false")
+    still = ("model.dropout=0", "model.text.dropout=0", "scheduler=constant", "optimizer.lr=5e-3")
+    result = lab("+experiment=toys", *words, *still, "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    assert figures(toys / "run")["train/loss"] < 0.1

@@ -1,0 +1,67 @@
+"""A small manifest of pictures, sounds, texts, numbers and categories whose label each of them tells."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+RATE = 8000
+COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220)}
+PITCH = {"red": 300.0, "blue": 1200.0}
+COLUMNS: dict[str, Any] = {
+    "picture": {"kind": "image", "columns": "file", "size": 8},
+    "sound": {"kind": "audio", "columns": "wav", "rate": RATE, "mels": 8, "max_seconds": 2},
+    "words": {"kind": "text", "columns": "text"},
+    "amounts": {"kind": "number", "columns": ["weight", "height"]},
+    "places": {"kind": "category", "columns": ["town"], "min_count": 1},
+    "label": "colour",
+}
+FIELDS = ("file", "wav", "text", "weight", "height", "town", "colour")
+
+
+def picture(path: Path, colour: str, rng: np.random.Generator, size: int = 10) -> None:
+    """A square of one colour with noise."""
+    noise = rng.integers(-20, 20, (size, size, 3))
+    Image.fromarray(np.clip(np.array(COLOURS[colour]) + noise, 0, 255).astype(np.uint8)).save(path)
+
+
+def tone(path: Path, pitch: float, seconds: float, rng: np.random.Generator, rate: int = RATE) -> None:
+    """A sine with noise."""
+    time = np.arange(int(seconds * rate)) / rate
+    samples = 0.5 * np.sin(2 * np.pi * pitch * time) + 0.01 * rng.standard_normal(len(time))
+    soundfile.write(path, samples.astype(np.float32), rate)
+
+
+def manifest(folder: Path, rows: int = 40) -> Path:
+    """Write ``rows.csv`` and its files."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "rows.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(FIELDS)
+        for number in range(rows):
+            colour = ("red", "blue")[number % 2]
+            picture(folder / f"{number}.png", colour, rng)
+            tone(folder / f"{number}.wav", PITCH[colour], 0.1 + 0.1 * rng.random(), rng)
+            amount = 3 * (number % 2) + rng.random()
+            words = f"something {colour} number {number}"
+            writer.writerow(
+                [f"{number}.png", f"{number}.wav", words, f"{amount:.3f}", 1.5, f"{colour} town", colour]
+            )
+    return folder / "rows.csv"
+
+
+def edit(path: Path, row: int, **cells: str) -> None:
+    """Change cells of a row, counted from 0."""
+    with path.open(newline="") as file:
+        table = list(csv.DictReader(file))
+    table[row] |= cells
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        writer.writerows(table)
