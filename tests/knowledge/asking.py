@@ -76,7 +76,8 @@ def write_choice(folder: Path, files: dict[str, str]) -> None:
     """`knowledge=asked`: a graph of the user's own, with questions."""
     recipe = (
         "{dim: 32, objective: one_vs_all, label_smoothing: 0.0, n3: 0.0, dropout: 0.0, lr: 0.1, batch_size: 32,"
-        " epochs: 30, validate_every: 10, patience: 6, reader: {epochs: 30, lr: 2.0e-3}}"
+        " epochs: 30, validate_every: 10, patience: 6,"
+        " reader: {lr: 2.0e-3, epochs: {text: 30, embeddings: 30, paths: 30, joined: 30}}}"
     )
     lines = [
         "# Asked.",
