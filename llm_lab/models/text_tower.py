@@ -13,14 +13,14 @@ from transformers import AutoConfig, AutoModel
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.models import text
+from llm_lab.models.backbone_tower import BackboneTower
 from llm_lab.models.freeze import Freeze
 from llm_lab.models.heads import Head
-from llm_lab.models.image.vision import plain
 from llm_lab.models.pooled import without_pooler
-from llm_lab.models.tower import Tokens, Tower, node_of
+from llm_lab.models.tower import Tokens
 
 
-class Text(Tower):
+class Text(BackboneTower):
     """An encoder of texts: pretrained by ``source``, or from random weights by ``architecture`` and ``sizes``.
 
     Args:
@@ -73,9 +73,3 @@ class Text(Tower):
         """Tokens [B, T, D] from token numbers [B, T] with their mask."""
         keep = torch.ones_like(values) if mask is None else mask
         return Tokens(self.backbone(input_ids=values, attention_mask=keep).last_hidden_state, keep)
-
-    def saved(self) -> dict[str, Any]:
-        """The configuration in full."""
-        fields = self.backbone.config.to_diff_dict()
-        kind = fields.pop("model_type", self.backbone.config.model_type)
-        return node_of(self, architecture=kind, sizes=plain(fields))

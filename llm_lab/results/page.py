@@ -21,7 +21,7 @@ INTRO = """\
 Made by `python -m llm_lab results` from `results.json`, which holds a figure for each run under the hash of its config.
 A figure over several seeds is their mean with its 95 % t-interval, one of a single seed has the 95 % bootstrap interval
 over the test rows in brackets, where there is one. Minutes are those of one run. An experiment whose config has changed
-since it was measured has no figure until it is measured again.
+since it was measured has no figure until it is measured again. A baseline that is ahead of the experiment is bold.
 """
 
 SWEEPS = """\
@@ -63,7 +63,7 @@ def _row(one: Experiment, measured: Sequence[Figure], folder: Path) -> tuple[str
         formats.markdown(metric),
         _figure(measured),
         seeds,
-        _baselines(measured),
+        _baselines(metric, measured),
         _published(one.expected.get("published")),
         _expected(one.expected, measured),
         formats.number(sum(seconds) / len(seconds) / 60, 1) if seconds else formats.MISSING,
@@ -110,10 +110,16 @@ def _figure(measured: Sequence[Figure]) -> str:
     return f"{formats.number(one.value)}{interval}"
 
 
-def _baselines(measured: Sequence[Figure]) -> str:
-    found = measured[0]["baselines"] if measured else {}
-    named = [f"{headline.BASELINES.get(name, name)} {formats.number(value)}" for name, value in found.items()]
-    return formats.markdown(", ".join(named)) or formats.MISSING
+def _baselines(metric: str, measured: Sequence[Figure]) -> str:
+    """Each with its figure, in bold where it is the better one."""
+    reached = value_of(measured)
+    told = []
+    for name, value in (measured[0]["baselines"] if measured else {}).items():
+        words = formats.markdown(f"{headline.BASELINES.get(name, name)} {formats.number(value)}")
+        lower = formats.lower_is_better(metric)
+        ahead = reached is not None and value is not None and (value < reached if lower else value > reached)
+        told.append(f"**{words}**" if ahead else words)
+    return ", ".join(told) or formats.MISSING
 
 
 def _published(node: Any) -> str:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from torchmetrics.utilities.distributed import gather_all_tensors
 
 from llm_lab.data.spec import DataSpec
 from llm_lab.models.heads import Head
@@ -104,7 +103,7 @@ class Contrastive(Task):
         Other ranks' vectors come without gradient: each rank computes the loss of all, and has the gradient with
         regard to its own texts, which the strategy adds up.
         """
-        whole = {name: self._gathered(value) for name, value in _named(outputs, batch).items()}
+        whole = {name: self.gathered(value) for name, value in _named(outputs, batch).items()}
         return self._losses(whole)[0]
 
     def _losses(self, embeddings: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,12 +112,6 @@ class Contrastive(Task):
         forward, ranks = compare(found, scale=self.scale)
         back, back_ranks = compare(found.back(), scale=self.scale)
         return (forward + back) / 2 if self.symmetric else forward, ranks, back_ranks
-
-    def _gathered(self, own: Tensor) -> Tensor:
-        if not torch.distributed.is_initialized():
-            return own
-        group = self.parallel.data_group(self.device_mesh) if self.parallel else None
-        return torch.cat(gather_all_tensors(own, group))
 
     def validation_step(self, batch: Batch) -> None:
         """Keep the vectors of a batch."""

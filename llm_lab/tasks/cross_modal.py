@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.utilities.distributed import gather_all_tensors
 
 from llm_lab.data.spec import ID, PRESENT, DataSpec
 from llm_lab.errors import ConfigError
@@ -79,7 +78,7 @@ class CrossModal(Task):
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Losses of the rows of all ranks [B], from the vectors of this one."""
-        whole = {name: self._gathered(value) for name, value in self._told(outputs, batch).items()}
+        whole = {name: self.gathered(value) for name, value in self._told(outputs, batch).items()}
         return self._losses(whole)
 
     def _losses(self, told: Mapping[str, Tensor]) -> Tensor:
@@ -99,12 +98,6 @@ class CrossModal(Task):
         there = torch.ones(count, dtype=torch.bool, device=ids.device)
         present = torch.stack([batch.get(f"{name}{PRESENT}", there)[:count] for name in self.names], dim=1)
         return {"vectors": outputs, "ids": ids, "present": present}
-
-    def _gathered(self, own: Tensor) -> Tensor:
-        if not torch.distributed.is_initialized():
-            return own
-        group = self.parallel.data_group(self.device_mesh) if self.parallel else None
-        return torch.cat(gather_all_tensors(own, group))
 
     def validation_step(self, batch: Batch) -> None:
         """Keep the vectors of a batch."""

@@ -7,12 +7,14 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from llm_lab.callbacks.averaging import Averaging
 from llm_lab.config import build, build_all
@@ -179,6 +181,13 @@ class Task(LightningModule):
         """Into how many equal parts Lightning takes a step to be cut: micro-batches times replicas."""
         replicas = (self.trainer.distributed_sampler_kwargs or {}).get("num_replicas", 1)
         return int(self.trainer.accumulate_grad_batches * replicas)
+
+    def gathered(self, own: Tensor) -> Tensor:
+        """Rows [N, ...] of all ranks that see other data, those of the others without gradient."""
+        if not torch.distributed.is_initialized():
+            return own
+        group = self.parallel.data_group(self.device_mesh) if self.parallel else None
+        return torch.cat(gather_all_tensors(own, group))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let averaged weights into checkpoints of weights alone as well."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,11 +59,25 @@ def test_what_has_a_figure_is_not_measured_again(desk: Path, lab: Callable[..., 
     assert (found["data"], found["model"], found["seeds"]) == ("toy", "toy", "2")
     assert "±" in found["figure"]
     assert found["expected"].startswith("0.900 ± 0.500: met")
-    assert found["baselines"].startswith("Majority")
+    assert found["baselines"].lstrip("*").startswith("Majority")
     assert found["published"] == "0.950 (王等 ¦ &lt;b&gt;2019&lt;/b&gt;)"
     (desk / "runs").rename(desk / "elsewhere")
     assert lab("results", "--only", "quick").code == 0
     assert not (desk / "runs").exists()
+
+
+@pytest.mark.parametrize(("reached", "shown"), [(0.0, "**Majority"), (1.0, "Majority")])
+def test_a_baseline_that_is_ahead_stands_out(
+    desk: Path, lab: Callable[..., Result], reached: float, shown: str
+) -> None:
+    assert lab("+experiment=quick", "seed=42").code == 0
+    assert lab("results", "--only", "quick", "--dry").code == 0
+    file = desk / "docs/results.json"
+    figures = json.loads(file.read_text())
+    file.write_text(json.dumps({key: {**one, "value": reached} for key, one in figures.items()}))
+    shutil.rmtree(desk / "runs")
+    assert lab("results", "--only", "quick", "--dry").code == 0
+    assert row(desk, "quick")["baselines"].startswith(shown)
 
 
 def test_an_experiment_may_put_away_what_is_published_of_its_base(

@@ -195,11 +195,8 @@ class Constant(Scorer):
         self.counts = torch.bincount(tails, minlength=len(triples.entities)).float()
         self.entities = len(self.counts)
 
-    def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
-        return self.counts.expand(len(heads), -1)
-
-    def score_heads(self, relations: Tensor, tails: Tensor) -> Tensor:
-        return self.counts.expand(len(tails), -1)
+    def answer(self, sources: Tensor, relations: Tensor) -> Tensor:
+        return self.counts.expand(len(sources), -1)
 
 
 def test_what_learns_without_gradients_makes_no_step(

@@ -42,7 +42,6 @@ class Speaker(Tower):
             raise ConfigError(
                 f"the speaker encoder hears `features: mel, mels: {MELS}`, the data give {told}"
             )
-        self.as_frozen = freeze
         self.lstm = nn.LSTM(MELS, WIDTH, LAYERS, batch_first=True)
         self.linear = nn.Linear(WIDTH, WIDTH)
         if source is not None:
@@ -69,4 +68,4 @@ class Speaker(Tower):
 
     def saved(self) -> dict[str, Any]:
         """See `Tower.saved`."""
-        return node_of(self, freeze=self.as_frozen)
+        return node_of(self, freeze=self.frozen)

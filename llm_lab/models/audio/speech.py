@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
-from transformers import AutoConfig, AutoModel
 
 from llm_lab.errors import ConfigError
-from llm_lab.models.image.vision import loaded, plain
-from llm_lab.models.sizes import known_sizes
-from llm_lab.models.tower import Tokens, Tower, all_tokens, node_of
+from llm_lab.models.backbone_tower import BackboneTower
+from llm_lab.models.tower import Tokens, all_tokens
 
 TYPES = ("wav2vec2", "hubert", "wavlm", "unispeech-sat", "data2vec-audio")
 UNUSED = (
@@ -19,7 +17,7 @@ UNUSED = (
 )  # stands in for masked frames in pretraining; without a gradient DDP would stop
 
 
-class Speech(Tower):
+class Speech(BackboneTower):
     """An encoder over samples of 16 kHz, standardized: ``features: waveform, rate: 16000`` in data.columns.
 
     Args:
@@ -46,19 +44,11 @@ class Speech(Tower):
         freeze: bool = False,
     ) -> None:
         super().__init__()
-        if (architecture is None) == (source is None):
-            raise ConfigError("give either `architecture` with its `sizes`, or `source`")
         if column["features"] != "waveform":
             raise ConfigError(
                 f"this model reads samples, the data give {column['features']}: set features: waveform"
             )
-        self.as_frozen = freeze
-        if source is not None:
-            self.backbone = loaded(source, licence)
-        else:
-            fields = known_sizes(str(architecture), sizes or {})
-            self.backbone = AutoModel.from_config(AutoConfig.for_model(str(architecture), **fields))
-        config = self.backbone.config
+        config = self.take(architecture=architecture, sizes=sizes, source=source, licence=licence)
         if config.model_type not in TYPES:
             raise ConfigError(f"`{config.model_type}` does not read samples; {', '.join(TYPES)} do")
         config.apply_spec_augment = False  # augmentation is the data's
@@ -74,9 +64,3 @@ class Speech(Tower):
             return all_tokens(states)
         kept = self.backbone._get_feature_vector_attention_mask(states.shape[1], mask)  # noqa: SLF001 - no other way
         return Tokens(states, kept.long())
-
-    def saved(self) -> dict[str, Any]:
-        """The configuration in full."""
-        fields = self.backbone.config.to_diff_dict()
-        kind = fields.pop("model_type", self.backbone.config.model_type)
-        return node_of(self, architecture=kind, sizes=plain(fields), freeze=self.as_frozen)

@@ -63,20 +63,7 @@ def fused(
         raise ConfigError(f"model: towers with a fusion have no head for {head.value}")
     if not spec.inputs:
         raise ConfigError("model: data with several kinds of columns are wanted, such as `data=multimodal`")
-    kinds = {"text": text, "image": image, "audio": audio, **OWN}
-    nodes = {
-        name: (towers or {}).get(name) or kinds[str(facts["kind"])] for name, facts in spec.inputs.items()
-    }
-    for name, node in nodes.items():
-        if node is None:
-            kind = spec.inputs[name]["kind"]
-            raise ConfigError(
-                f"model.{kind}: `{name}` is of this kind and has no tower; take one by `model/{kind}=`"
-            )
-    made = {
-        name: build(node, expected=Tower, key=f"model.{name}", column=spec.inputs[name], spec=spec)
-        for name, node in nodes.items()
-    }
+    made = _towers(spec, {"text": text, "image": image, "audio": audio, **OWN}, towers or {})
     config = FusionConfig(
         inputs={name: dict(facts) for name, facts in spec.inputs.items()},
         towers={name: tower.saved() for name, tower in made.items()},
@@ -90,6 +77,22 @@ def fused(
     for name, tower in made.items():
         model.towers[name] = tower
     return model.train()
+
+
+def _towers(
+    spec: DataSpec, kinds: Mapping[str, Mapping[str, Any] | None], named: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Tower]:
+    """The tower of each input: the one that is named for it, else that of its kind."""
+    made = {}
+    for name, facts in spec.inputs.items():
+        kind = str(facts["kind"])
+        node = named.get(name) or kinds[kind]
+        if node is None:
+            raise ConfigError(
+                f"model.{kind}: `{name}` is of this kind and has no tower; take one by `model/{kind}=`"
+            )
+        made[name] = build(node, expected=Tower, key=f"model.{name}", column=facts, spec=spec)
+    return made
 
 
 def labelling(spec: DataSpec) -> dict[str, Any]:

@@ -180,14 +180,6 @@ class BiEncoder(Contrasting):
             scores = scores.index_put((rows, targets), gains.to(scores.dtype), accumulate=True)
         return scores
 
-    def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
-        """See `Scorer.score_tails`."""
-        return self.answer(heads, relations)
-
-    def score_heads(self, relations: Tensor, tails: Tensor) -> Tensor:
-        """See `Scorer.score_heads`."""
-        return self.answer(tails, relations + self.relations)
-
     def described(self, node: Mapping[str, Any]) -> dict[str, Any]:
         """See `Scorer.described`; the encoder lies beside."""
         return {**node, "source": None}

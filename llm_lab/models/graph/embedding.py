@@ -114,14 +114,6 @@ class Embedding(Scorer):
         """See `Scorer.answer`."""
         return self.compare(self.asked(sources, relations)[0])
 
-    def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
-        """See `Scorer.score_tails`."""
-        return self.answer(heads, relations)
-
-    def score_heads(self, relations: Tensor, tails: Tensor) -> Tensor:
-        """See `Scorer.score_heads`."""
-        return self.answer(tails, relations + self.relations)
-
 
 def sizes_of(spec: DataSpec) -> tuple[int, int]:
     """Entities and relations of a graph."""

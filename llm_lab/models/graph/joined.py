@@ -126,14 +126,6 @@ class Joined(Scorer):
         """Mixed likelihoods [B, E] of queries of both directions."""
         return self._mixed(sources, relations, len(self.parts))
 
-    def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
-        """See `Scorer`."""
-        return self.answer(heads, relations)
-
-    def score_heads(self, relations: Tensor, tails: Tensor) -> Tensor:
-        """See `Scorer`."""
-        return self.answer(tails, relations + self.relations)
-
     def write(self, folder: Path) -> None:
         """Copy the folder of each part, and write ``weights.json``: each part's weight by signed relation."""
         save_file({"shares": self.shares.cpu().contiguous()}, folder / WEIGHTS, metadata={"format": "pt"})

@@ -122,14 +122,6 @@ class Reranker(Contrasting):
         again = torch.where(best.isfinite(), again - lowest + floor, scores.gather(1, chosen))
         return scores.scatter(1, chosen, again)
 
-    def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
-        """See `Scorer.score_tails`."""
-        return self.answer(heads, relations)
-
-    def score_heads(self, relations: Tensor, tails: Tensor) -> Tensor:
-        """See `Scorer.score_heads`."""
-        return self.answer(tails, relations + self.relations)
-
     def described(self, node: Mapping[str, Any]) -> dict[str, Any]:
         """See `Scorer.described`; both models lie beside."""
         return {**node, "source": None}

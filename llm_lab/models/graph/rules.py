@@ -122,14 +122,6 @@ class Rules(Scorer):
         scores = self.answer(sources, relations)
         return -torch.expm1(-scores) if self.aggregation == "noisy_or" else scores
 
-    def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
-        """See `Scorer`."""
-        return self.answer(heads, relations)
-
-    def score_heads(self, relations: Tensor, tails: Tensor) -> Tensor:
-        """See `Scorer`."""
-        return self.answer(tails, relations + self.relations)
-
     def write(self, folder: Path) -> None:
         """Write ``rules.tsv``, which is what counts, and its arrays, which load faster while it is not edited."""
         write_rules(folder / RULES, self.learned, self.triples)

@@ -29,12 +29,16 @@ class Scorer(nn.Module, ABC):
     relations: int
 
     @abstractmethod
+    def answer(self, sources: Tensor, relations: Tensor) -> Tensor:
+        """Scores [B, E] of all entities as answers to queries of both directions, see `llm_lab.knowledge.ranking`."""
+
     def score_tails(self, heads: Tensor, relations: Tensor) -> Tensor:
         """Scores [B, E] of all entities as tails of heads [B] and relations [B]."""
+        return self.answer(heads, relations)
 
-    @abstractmethod
     def score_heads(self, relations: Tensor, tails: Tensor) -> Tensor:
         """Scores [B, E] of all entities as heads of relations [B] and tails [B]."""
+        return self.answer(tails, relations + self.relations)
 
     def learn(self, triples: Triples) -> None:
         """Learn what needs no gradient from the training triples; called once, before the fit.
@@ -46,19 +50,6 @@ class Scorer(nn.Module, ABC):
     def trains(self) -> bool:
         """Whether there is anything that a gradient could change."""
         return any(parameter.requires_grad for parameter in self.parameters())
-
-    def answer(self, sources: Tensor, relations: Tensor) -> Tensor:
-        """Scores [B, E] of all entities as answers to queries of both directions, see `llm_lab.knowledge.ranking`."""
-        backward = relations >= self.relations
-        if not bool(backward.any()):
-            return self.score_tails(sources, relations)
-        if bool(backward.all()):
-            return self.score_heads(relations - self.relations, sources)
-        forward = self.score_tails(sources[~backward], relations[~backward])
-        scores = forward.new_empty(len(sources), forward.shape[1])
-        scores[~backward] = forward
-        scores[backward] = self.score_heads(relations[backward] - self.relations, sources[backward])
-        return scores
 
     def score(self, triples: Tensor) -> Tensor:
         """Scores [N] of triples [N, 3]: the mean over both questions."""

@@ -43,7 +43,6 @@ class EfficientNetLite0(Tower):
         super().__init__()
         if int(column["channels"]) != 3:  # noqa: PLR2004 - red, green, blue
             raise ConfigError(f"EfficientNet-Lite0 sees 3 channels, the data have {column['channels']}")
-        self.as_frozen = freeze
         self._conv_stem, self._bn0 = SameConv(3, STEM, 3, 2), norm(STEM)
         blocks, width = [], STEM
         for repeats, kernel, stride, expansion, channels in BLOCKS:
@@ -77,7 +76,7 @@ class EfficientNetLite0(Tower):
 
     def saved(self) -> dict[str, Any]:
         """See `Tower.saved`."""
-        return node_of(self, freeze=self.as_frozen)
+        return node_of(self, freeze=self.frozen)
 
 
 class SameConv(nn.Conv2d):
