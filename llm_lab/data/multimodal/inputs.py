@@ -16,7 +16,7 @@ from llm_lab.data.spec import ID, MASK, PRESENT
 from llm_lab.errors import ConfigError
 
 KINDS: dict[str, type[Kind]] = {kind.kind: kind for kind in (Text, Image, Audio, Number, Category)}
-ROLES = ("label", "split")
+ROLES = ("label", "split", "group")
 TAKEN = ("labels", "index", "step_targets")  # names that batches use for something else
 
 
@@ -24,7 +24,7 @@ class Inputs:
     """Inputs of the model by name, and the columns of label and split.
 
     Args:
-        columns: name -> settings of a kind, its ``kind`` among them; ``label`` and ``split`` name columns.
+        columns: name -> settings of a kind, its ``kind`` among them; ``label``, ``split`` and ``group`` name columns.
         key: where that stands in the configuration.
 
     Raises:
@@ -35,7 +35,7 @@ class Inputs:
         nodes = {name: node for name, node in columns.items() if name not in ROLES and node is not None}
         label = columns.get("label", "label")
         names = (label,) if isinstance(label, str) else tuple(label or ())
-        self.roles = Columns(text=(), label=names, split=columns.get("split"))
+        self.roles = Columns(text=(), label=names, split=columns.get("split"), group=columns.get("group"))
         if not nodes:
             raise ConfigError(f"{key}: name an input, such as `picture: {{kind: image, size: 64}}`")
         self.kinds = {name: make_kind(name, node, f"{key}.{name}") for name, node in nodes.items()}
