@@ -30,6 +30,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "LinkPrediction": ("triples",),
     "GraphQuestions": ("entities",),
     "CrossModal": ("modalities",),
+    "Captioning": ("caption",),
     **dict.fromkeys(LANGUAGE, ("language",)),
 }
 BASELINES: Mapping[str, tuple[str, ...]] = {
@@ -47,6 +48,8 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "answers.CommonAnswer": ("entities",),
     "answers.CommonPath": ("entities",),
     "chance.Chance": ("modalities",),
+    "captions.CommonCaption": ("caption",),
+    "captions.NearestCaption": ("caption",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),
@@ -59,6 +62,7 @@ SUITED = {
     "triples": ("link_prediction", "link_prediction"),
     "entities": ("graph_questions", "graph_questions"),
     "modalities": ("cross_modal", "cross_modal"),
+    "caption": ("captioning", "captioning"),
     "language": ("masked_lm` or `task=causal_lm", "language"),
 }
 

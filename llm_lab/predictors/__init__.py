@@ -25,6 +25,7 @@ KINDS = {
 MANIFEST = {  # of models that read several kinds of columns
     **dict.fromkeys(("single_label", "multi_label", "regression"), "manifest:ManifestClassifier"),
     "modalities": "manifest:ManifestEmbedder",
+    "caption": "manifest:ManifestWriter",
 }
 TASKS = {
     "ReplacedToken": "detector:Detector",

@@ -1,4 +1,4 @@
-"""Labels and numbers for rows of a manifest: texts, and files beside it."""
+"""Labels, numbers, vectors and captions for rows of a manifest: texts, and files beside it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class ManifestClassifier(Predictor):
             kind.tokenizer, kind.max_length = self.tokenizer, int(facts["max_length"])
 
     def load_tokenizer(self, folder: Path) -> Any:
-        """The tokenizer beside the model; None where it reads no text."""
+        """The tokenizer beside the model; None where it neither reads nor writes texts."""
         texts = any(told["kind"] == "text" for told in self.facts["inputs"].values())
-        return super().load_tokenizer(folder) if texts else None
+        return super().load_tokenizer(folder) if texts or self.facts["problem"] == "caption" else None
 
     @property
     def columns(self) -> list[str]:
@@ -138,3 +138,20 @@ class ManifestEmbedder(ManifestClassifier):
             f"{name}_embedding": vectors[name] if cells[name] is not None else []
             for name in self.inputs.kinds
         }
+
+
+class ManifestWriter(ManifestClassifier):
+    """``caption``, what the model writes of a row."""
+
+    head = Head.CAUSAL_LM
+    answers: ClassVar[tuple[str, ...]] = ("caption", "problem")
+
+    @property
+    def _nothing(self) -> Row:
+        return {"caption": ""}
+
+    def _outputs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.model.generate(**batch)
+
+    def _said(self, output: torch.Tensor, cells: Mapping[str, Any]) -> Row:
+        return {"caption": self.tokenizer.decode(output, skip_special_tokens=True).strip()}

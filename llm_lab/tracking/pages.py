@@ -122,6 +122,7 @@ TARGETS = {
     "triples": "entities that complete triples",
     "entities": "entities that answer questions",
     "modalities": "inputs that belong together",
+    "caption": "texts to be written",
 }
 
 

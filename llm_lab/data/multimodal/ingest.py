@@ -73,7 +73,8 @@ class Cleaner:
             for name in self.inputs.roles.needed(source)
             if self.labelled or name not in self.inputs.roles.label
         ]
-        needed = [*(c for c in self.inputs.columns if c not in optional), *self.held_out, *roles]
+        caption = self.inputs.caption.columns if self.inputs.caption else []
+        needed = [*(c for c in self.inputs.columns if c not in optional), *self.held_out, *caption, *roles]
         return list(dict.fromkeys(needed))
 
     def _row(self, record: Record | Rejected, source: Source) -> CleanRow | Rejected | None:
@@ -84,10 +85,13 @@ class Cleaner:
             if roles is None:
                 return None
             cells = self._cells(record, source)
+            caption = self.inputs.caption
+            label = roles.label if caption is None else str(caption.clean(record.values))
         except UnusableError as error:
             return Rejected(record.file, record.line, error.reason, error.detail)
         values = {"text": self._identity(cells), CELLS: json.dumps(cells, ensure_ascii=False)}
-        return replace(roles, values=values, split="test" if self._held_out(record) else roles.split)
+        split = "test" if self._held_out(record) else roles.split
+        return replace(roles, values=values, label=label, split=split)
 
     def _held_out(self, record: Record) -> bool:
         return any(str(record.values.get(name)) in values for name, values in self.held_out.items())

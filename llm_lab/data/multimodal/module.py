@@ -53,7 +53,8 @@ class MultimodalData(DataModule):
         header: column names of tables that have no header row, and of JSON rows that are lists.
         labels: see `TextClassificationData`.
         label_separator: see `TextClassificationData`.
-        problem: what a target is; ``modalities`` for rows without labels, whose inputs belong together.
+        problem: what a target is; ``modalities`` for rows without labels, whose inputs belong together; ``caption`` for
+            a text that is to be written: ``label`` then names a text of ``columns``, or a column of the table.
         split: shares of ``val`` and ``test`` by a hash of the row, for splits that the source does not give.
         held_out: column -> value, or values, whose rows are the test split and no others: a speaker, a site, a year.
         conflicts: what becomes of equal rows with different labels in one split.
@@ -78,7 +79,9 @@ class MultimodalData(DataModule):
         header: Sequence[str] | None = None,
         labels: Sequence[Any] | Mapping[str, Any] | None = None,
         label_separator: str = ";",
-        problem: Literal["single_label", "multi_label", "regression", "modalities"] = "single_label",
+        problem: Literal[
+            "single_label", "multi_label", "regression", "modalities", "caption"
+        ] = "single_label",
         split: Mapping[str, float] | None = None,
         held_out: Mapping[str, Any] | None = None,
         conflicts: Literal["drop", "keep"] = "drop",
@@ -96,23 +99,26 @@ class MultimodalData(DataModule):
             raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
         self.sources = parse_sources(source, format=format, header=header)
         self.columns = dict(columns)
-        self.inputs = Inputs(self.columns)
-        if self.inputs.texts and tokenizer is None:
+        self.captioned = problem == "caption"
+        self.inputs = Inputs(self.columns, captioned=self.captioned)
+        if self.inputs.written and tokenizer is None:
             raise ConfigError(
-                "data.tokenizer: texts need one; `${model.text.tokenizer}` is that of the text tower"
+                "data.tokenizer: texts need one; `${model.text.tokenizer}` is that of the text tower, "
+                "`${model.language.tokenizer}` that of the language model that writes captions"
             )
         self.tokenizer = (
             build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
-            if tokenizer is not None and self.inputs.texts
+            if tokenizer is not None and self.inputs.written
             else None
         )
         given = any(one.split or one.format == "hub" for one in self.sources)
         self.shares = parse_shares(split, told=bool(self.inputs.roles.split) or given)
         self.licence, self.problem, self.labels, self.separator = licence, problem, labels, label_separator
-        self.labelled = problem != "modalities"
+        self.labelled = problem not in {"modalities", "caption"}
         read_as: Problem = problem if self.labelled else "single_label"
         self.read_label = label_reader(labels, problem=read_as, separator=label_separator)
-        keep = "keep" if problem == "regression" else conflicts  # raters may differ about a number
+        free = problem in {"regression", "caption"}  # raters may differ about a number, or say it otherwise
+        keep = "keep" if free else conflicts
         self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
         self.held_out = {name: _listed(value) for name, value in (held_out or {}).items()}
         if self.held_out and any(one.split not in {None, "train"} for one in self.sources):
@@ -227,12 +233,12 @@ class MultimodalData(DataModule):
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> ModalityTable:
         """Inputs and labels of a split; training rows are augmented."""
-        inputs = Inputs(self.columns)
+        inputs = Inputs(self.columns, captioned=self.captioned)
         for name, kind in inputs.cells.items():
             kind.restore(spec.inputs[name])
-        tokenizer = load_tokenizer(folder) if inputs.texts else None
-        for kind in inputs.texts.values():
-            kind.tokenizer = tokenizer
+        tokenizer = load_tokenizer(folder) if inputs.written else None
+        for text in inputs.written:
+            text.tokenizer = tokenizer
         path = folder / f"{split}.arrow"
         return ModalityTable(path=path, spec=spec, inputs=inputs, training=split == "train", seed=self.seed)
 

@@ -50,7 +50,10 @@ def write_rows(data: MultimodalData, staging: Staging, folder: Path, targets: Ta
                 writer.add(columns)
                 for name in lost:
                     lost[name] += sum(_lacks(values[name]) for values, _ in chunk)
-                texts = [columns[name] for name in data.inputs.texts]
+                texts = [
+                    columns[name]
+                    for name in (*data.inputs.texts, *(["label"] if data.inputs.caption else []))
+                ]
                 written.longest = max([written.longest, *(len(row) for one in texts for row in one)])
     written.facts["missing"] = {name: count for name, count in lost.items() if count}
     return written
@@ -63,13 +66,15 @@ def _prepare_texts(data: MultimodalData, staging: Staging, folder: Path, written
     from llm_lab.data.multimodal.module import load_tokenizer
 
     def texts(split: str = "train") -> Iterator[str]:
-        for values, _ in _decoded(staging, split):
+        for values, label in _decoded(staging, split):
             yield from (values[name] for name in data.inputs.texts if values[name] is not None)
+            if data.inputs.caption:
+                yield label
 
     data.tokenizer.save(folder / TOKENIZER, texts)
     tokenizer = load_tokenizer(folder)
-    for kind in data.inputs.texts.values():
-        kind.tokenizer, kind.max_length = tokenizer, data.max_length
+    for text in data.inputs.written:
+        text.tokenizer, text.max_length = tokenizer, data.max_length
     written.facts["pad_id"] = tokenizer.pad_token_id or 0
     written.facts["tokenizer"] = tokenizer_report(tokenizer, texts(next(iter(written.sizes))))
 
@@ -84,7 +89,8 @@ def _columns(
 ) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {SHOWN: []}
     if targets.problem != "modalities":
-        columns["label"] = [targets.encode(label) for _, label in chunk]
+        encode = inputs.caption.encode if inputs.caption else targets.encode
+        columns["label"] = [encode(label) for _, label in chunk]
     for name, kind in inputs.kinds.items():
         cells = [values[name] for values, _ in chunk]
         columns[name] = [kind.encode(cell) for cell in cells] if isinstance(kind, CellKind) else cells

@@ -12,6 +12,7 @@ import torch
 
 from llm_lab.data.arrow import INTEGERS, ArrowWriter
 from llm_lab.data.labelled import LABEL_TYPES, LabelTable
+from llm_lab.data.multimodal.caption import IGNORED
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind, Kind, MediaKind
 from llm_lab.data.multimodal.media import open_store
@@ -39,7 +40,8 @@ def _type(kind: Kind) -> pa.DataType:
 class ModalityTable(LabelTable):
     """Rows whose batches have tensors for each input, see `llm_lab.data.multimodal.kind`, and ``labels``.
 
-    Where inputs alone belong together, ``NAME_id`` int64 [B] is in the place of labels.
+    Where inputs alone belong together, ``NAME_id`` int64 [B] is in the place of labels. For captions see
+    `llm_lab.data.multimodal.caption.Caption.batch`.
 
     An optional input has ``NAME_present`` bool [B] beside it; what is missing is blank.
 
@@ -73,7 +75,11 @@ class ModalityTable(LabelTable):
                 total += self._sizes[name][np.maximum(self.numbers(name, rows).numpy(), 0)]
             elif kind.kind == "text":
                 total += self.counts(name, rows)
-        return total
+        return total + self.counts("label", rows) if self.inputs.caption else total
+
+    def weights(self, rows: IntArray, epoch: int) -> IntArray:
+        """Tokens of the captions, where these are to be written; else one a row."""
+        return self.counts("label", rows) if self.inputs.caption else super().weights(rows, epoch)
 
     def batch(self, rows: IntArray, epoch: int) -> Batch:
         """Tensors of every input, and labels; a batch without rows gets a filler."""
@@ -87,9 +93,16 @@ class ModalityTable(LabelTable):
             batch |= {f"{name}{part}": value for part, value in self._tensors(kind, cells, chance).items()}
             if kind.optional:
                 batch[f"{name}{PRESENT}"] = torch.tensor([_is_there(kind, cell) for cell in cells])
+        if self.inputs.caption:
+            batch |= self.inputs.caption.batch(self.column("label", chosen))
+            return batch if len(rows) else {**batch, "labels": batch["labels"].fill_(IGNORED)}
         if self.spec.problem != "modalities":
             return {**batch, "labels": self._labels(rows)}
         return batch | {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+
+    def _name(self, label: Any) -> Any:
+        caption = self.inputs.caption
+        return super()._name(label) if caption is None else caption.text(label)
 
     def _ids(self, kind: Kind, rows: IntArray) -> torch.Tensor:
         """Numbers int64 [B] by which equal contents of an input are known."""

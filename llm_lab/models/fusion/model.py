@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from llm_lab.config import build
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.models.classifier import PROBLEM_TYPES
 from llm_lab.models.folder import model_folder
+from llm_lab.models.fusion.captioner import FusionForCausalLM
 from llm_lab.models.fusion.saved import FusionConfig, FusionForSequenceClassification, FusionModel, Towers
 from llm_lab.models.heads import Head
 from llm_lab.models.tower import Tower
@@ -19,6 +21,7 @@ from llm_lab.models.tower import Tower
 CLASSES: dict[Head, type[Towers]] = {
     Head.SEQUENCE_CLASSIFICATION: FusionForSequenceClassification,
     Head.ENCODER: FusionModel,
+    Head.CAUSAL_LM: FusionForCausalLM,
 }
 OWN = {
     "number": {"_target_": "llm_lab.models.tabular.Numbers"},
@@ -33,14 +36,15 @@ def fused(
     text: Mapping[str, Any] | None = None,
     image: Mapping[str, Any] | None = None,
     audio: Mapping[str, Any] | None = None,
-    fusion: Mapping[str, Any],
+    fusion: Mapping[str, Any] | None = None,
+    language: Mapping[str, Any] | None = None,
     towers: Mapping[str, Any] | None = None,
     width: int = 128,
     dropout: float = 0.1,
     modality_dropout: float = 0.0,
     wrappers: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """A tower for each input of the data, by its kind, and their fusion.
+    """A tower for each input of the data, by its kind, and their fusion; or a language model that goes on from them.
 
     Args:
         spec: of the data, with its inputs.
@@ -48,7 +52,8 @@ def fused(
         text: node of the `Tower` of every text.
         image: of every picture.
         audio: of every sound; numbers and categories need none.
-        fusion: node of a `Fusion`.
+        fusion: node of a `Fusion`, for heads that want one vector of a row.
+        language: node of a text model, for the head that writes; wrappers in it are left out.
         towers: nodes of single inputs by name, which go before those of their kind.
         width: of the tokens that fusion gets.
         dropout: before the last layer.
@@ -56,7 +61,7 @@ def fused(
         wrappers: model wrappers by name, for the task.
 
     Raises:
-        ConfigError: data without inputs, or a kind without a tower.
+        ConfigError: data without inputs, a kind without a tower, or no fusion or language model where one is needed.
     """
     del wrappers
     if head not in CLASSES:
@@ -64,10 +69,14 @@ def fused(
     if not spec.inputs:
         raise ConfigError("model: data with several kinds of columns are wanted, such as `data=multimodal`")
     made = _towers(spec, {"text": text, "image": image, "audio": audio, **OWN}, towers or {})
+    writer = _language(language, spec) if head is Head.CAUSAL_LM else None
+    if head is Head.SEQUENCE_CLASSIFICATION and fusion is None:
+        raise ConfigError("model.fusion: nothing brings the inputs together; take one by `model/fusion=`")
     config = FusionConfig(
         inputs={name: dict(facts) for name, facts in spec.inputs.items()},
         towers={name: tower.saved() for name, tower in made.items()},
-        fusion=dict(fusion),
+        fusion=dict(fusion or {}),
+        language=None if writer is None else writer.config.to_dict(),
         width=width,
         dropout=dropout,
         modality_dropout=modality_dropout,
@@ -76,7 +85,33 @@ def fused(
     model = CLASSES[head](config)
     for name, tower in made.items():
         model.towers[name] = tower
+    if isinstance(model, FusionForCausalLM):
+        model.language = writer
+        model.generation_config = _greedy(spec)
     return model.train()
+
+
+def _language(node: Mapping[str, Any] | None, spec: DataSpec) -> PreTrainedModel:
+    if node is None:
+        raise ConfigError("model.language: nothing writes; take a language model by `model/language=`")
+    made: PreTrainedModel = build(
+        node, expected=PreTrainedModel, key="model.language", spec=spec, head=Head.CAUSAL_LM
+    )
+    return made
+
+
+def _greedy(spec: DataSpec) -> GenerationConfig:
+    """The likeliest token at each place, up to the end or to the longest text of the data."""
+    tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
+    end = tokenizer.eos_token_id
+    if end is None:
+        raise ConfigError(
+            "model.language.tokenizer: it has no token that ends a text; take `template: eos`, or another tokenizer"
+        )
+    pad = end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    return GenerationConfig(
+        do_sample=False, max_new_tokens=spec.max_length, eos_token_id=end, pad_token_id=pad
+    )
 
 
 def _towers(

@@ -28,7 +28,8 @@ class FusionConfig(PreTrainedConfig):
     Attributes:
         inputs: facts of each input by name, see `llm_lab.data.multimodal.kind.Kind.facts`.
         towers: node of a `Tower` for each, which needs no source.
-        fusion: node of a `Fusion`.
+        fusion: node of a `Fusion`; none where a language model takes all tokens.
+        language: configuration of that model.
         width: of the tokens that fusion gets.
         dropout: before the last layer.
         modality_dropout: probability with which a row lacks an input in training, never all of them.
@@ -42,14 +43,21 @@ class FusionConfig(PreTrainedConfig):
         inputs: dict[str, Any] | None = None,
         towers: dict[str, Any] | None = None,
         fusion: dict[str, Any] | None = None,
+        language: dict[str, Any] | None = None,
         width: int = 128,
         dropout: float = 0.1,
         modality_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.inputs, self.towers, self.fusion = inputs or {}, towers or {}, fusion or {}
+        self.language = language
         self.width, self.dropout, self.modality_dropout = width, dropout, modality_dropout
         super().__init__(**kwargs)
+
+    def language_config(self) -> Any:
+        """The language model's own configuration."""
+        fields = dict(self.language or {})
+        return AutoConfig.for_model(fields.pop("model_type"), **fields)
 
 
 class Towers(PreTrainedModel):
