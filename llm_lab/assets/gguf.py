@@ -44,7 +44,6 @@ def _convert(path: Path, folder: Path) -> Path:
     except Exception as error:  # the library says in a dozen ways that it cannot read a file
         detail = " ".join(str(error).split())
         raise AssetError(f"{path}: transformers cannot read this GGUF file: {detail}") from error
-    model.hf_quantizer.remove_quantization_config(model)  # its weights are plain numbers now
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)
     return folder

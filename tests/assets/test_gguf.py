@@ -17,7 +17,7 @@ from llm_lab.errors import AssetError
 from llm_lab.models.folder import model_folder
 
 WIDTH, INNER = 8, 16
-TOKENS = ["<end>", *"abcdefgh"]
+TOKENS = ["<end>", *"abcdefg", "ab"]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_file_is_a_model_folder_made_once(
     model = AutoModelForCausalLM.from_pretrained(folder)
     assert model.config.hidden_size == WIDTH and model.config.num_hidden_layers == 1
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    assert tokenizer.convert_tokens_to_ids(["a", "h"]) == [1, 8] and tokenizer.eos_token == "<end>"
+    assert tokenizer.convert_tokens_to_ids(["a", "ab"]) == [1, 8] and tokenizer.eos_token == "<end>"
 
     def never(*_: Any) -> Path:
         raise AssertionError

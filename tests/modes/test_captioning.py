@@ -105,5 +105,3 @@ def test_an_adapter_of_the_language_model_is_merged(toys: Path, lab: Callable[..
 def test_a_task_that_does_not_write_is_refused(toys: Path, lab: Callable[..., Result]) -> None:
     result = lab("check", "+experiment=captions", "task=sequence_classification")
     assert result.code != 0 and "task=captioning" in result.err
-    result = lab("+experiment=captions", "model/language=null", "hydra.run.dir=none")
-    assert result.code != 0 and "model/language=" in result.err

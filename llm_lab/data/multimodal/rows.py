@@ -24,14 +24,19 @@ if TYPE_CHECKING:
     from llm_lab.data.multimodal.module import MultimodalData
 
 CHUNK = 512
+LOSSY = (
+    "captions are not the same after the tokenizer (case, blanks, unknown letters, `max_length`): metrics compare with "
+    "what it leaves of them"
+)
 
 
 @dataclass(kw_only=True)
 class Written:
-    """Rows per split, tokens of the longest text, and facts for the report."""
+    """Rows per split, tokens of the longest text, captions that tokens do not spell out, and facts for the report."""
 
     sizes: dict[str, int]
     longest: int = 0
+    lossy: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -50,11 +55,16 @@ def write_rows(data: MultimodalData, staging: Staging, folder: Path, targets: Ta
                 writer.add(columns)
                 for name in lost:
                     lost[name] += sum(_lacks(values[name]) for values, _ in chunk)
-                texts = [
-                    columns[name]
-                    for name in (*data.inputs.texts, *(["label"] if data.inputs.caption else []))
-                ]
+                texts = [columns[name] for name in data.inputs.texts]
+                if caption := data.inputs.caption:
+                    texts.append(columns["label"])
+                    written.lossy += sum(
+                        caption.text(tokens) != label
+                        for tokens, (_, label) in zip(columns["label"], chunk, strict=True)
+                    )
                 written.longest = max([written.longest, *(len(row) for one in texts for row in one)])
+    if written.lossy:
+        targets.warnings.append(f"{written.lossy} {LOSSY}")
     written.facts["missing"] = {name: count for name, count in lost.items() if count}
     return written
 

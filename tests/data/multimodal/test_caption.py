@@ -14,7 +14,7 @@ from llm_lab.errors import ConfigError
 from tests.data.conftest import TOKENIZER
 from tests.multimodal import COLUMNS, edit, manifest
 
-WRITES = {**TOKENIZER, "template": "eos", "lowercase": False}
+WRITES = {**TOKENIZER, "template": "eos", "lowercase": False, "whitespace": True}
 PICTURE = {"picture": COLUMNS["picture"]}
 
 
@@ -61,10 +61,16 @@ def test_a_text_may_be_read_and_another_written(table: Path) -> None:
     assert {"words", "words_mask", "labels", "input_ids"} <= batch.keys()
 
 
+def test_words_that_the_tokenizer_cannot_write_are_told(table: Path) -> None:
+    data = make(table, {**PICTURE, "label": "town"}, tokenizer={**WRITES, "whitespace": False})
+    (warning,) = data.prepare().summary["warnings"]
+    assert warning.startswith("40 captions are not the same after the tokenizer")
+
+
 def test_a_rank_without_rows_has_no_targets(table: Path) -> None:
     data = make(table, {**PICTURE, "label": "town"})
     spec = data.prepare()
-    batch = data.table(data.folder, "train", spec).batch(np.zeros(0, np.int64), 0)
+    batch = data.table(data._folder, "train", spec).batch(np.zeros(0, np.int64), 0)
     assert len(batch["picture"]) == len(batch["labels"]) == 1 and (batch["labels"] < 0).all()
 
 
