@@ -85,7 +85,7 @@ class FusionForCausalLM(Towers, GenerationMixin):
         )
 
     @torch.no_grad()
-    def generate(self, **inputs: Tensor) -> Tensor:  # type: ignore[override]
+    def generate(self, **inputs: Tensor) -> Tensor:
         """Token numbers [B, T] of what is written, by ``generation_config``; see `forward` for the inputs."""
         prefix = self.prefix(inputs)
         found: Tensor = self.language.generate(
