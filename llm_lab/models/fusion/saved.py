@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -146,6 +147,19 @@ class FusionForSequenceClassification(Towers):
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(fused)))
 
 
+@dataclass
+class SpaceOutput(BaseModelOutput):
+    """Vectors, and what is learned of how their inner products become scores.
+
+    Attributes:
+        logit_scale: [1] logarithm of a factor.
+        logit_bias: [1] what is added.
+    """
+
+    logit_scale: Tensor | None = None
+    logit_bias: Tensor | None = None
+
+
 class FusionModel(Towers):
     """Towers whose pooled tokens lie in one space: a vector for each input."""
 
@@ -159,13 +173,19 @@ class FusionModel(Towers):
                 for name in self.towers
             }
         )
+        self.logit_scale = nn.Parameter(torch.zeros(1))
+        self.logit_bias = nn.Parameter(torch.zeros(1))
         self.post_init()
 
-    def forward(self, **inputs: Tensor) -> BaseModelOutput:
+    def forward(self, **inputs: Tensor) -> SpaceOutput:
         """Vectors [B, N, D] of length one, inputs in the order of their names."""
         tokens = self.encode(inputs)
         vectors = [self.heads[name](one.pooled()) for name, one in tokens.items()]
-        return BaseModelOutput(last_hidden_state=nn.functional.normalize(torch.stack(vectors, dim=1), dim=-1))
+        return SpaceOutput(
+            last_hidden_state=nn.functional.normalize(torch.stack(vectors, dim=1), dim=-1),
+            logit_scale=self.logit_scale * 1,  # whoever shards parameters keeps them to the forward pass
+            logit_bias=self.logit_bias * 1,
+        )
 
 
 def _width(tower: nn.Module) -> int:
