@@ -46,7 +46,8 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "frequency.Frequency": ("triples",),
     "answers.CommonAnswer": ("entities",),
     "answers.CommonPath": ("entities",),
-    "chance.Chance": ("modalities",),
+    "modalities.Chance": ("modalities",),
+    "modalities.Neighbour": ("modalities",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),

@@ -86,12 +86,13 @@ def directions(
         both = matched(told, one, other, same).pairs
         if len(both.row):
             ranks = compare(both)[1], compare(both.back())[1]
-            found[f"{names[one]}_to_{names[other]}"] = _measured(metrics, *ranks)
-            found[f"{names[other]}_to_{names[one]}"] = _measured(metrics, *ranks[::-1])
+            found[f"{names[one]}_to_{names[other]}"] = measure(metrics, *ranks)
+            found[f"{names[other]}_to_{names[one]}"] = measure(metrics, *ranks[::-1])
     return found
 
 
-def _measured(metrics: MetricCollection, forward: Tensor, back: Tensor) -> dict[str, Tensor]:
+def measure(metrics: MetricCollection, forward: Tensor, back: Tensor) -> dict[str, Tensor]:
+    """The metrics of ranks [Q] and of those of the other direction."""
     metrics.update(forward=forward, back=back)
     values: dict[str, Tensor] = metrics.compute()
     metrics.reset()

@@ -93,9 +93,11 @@ class Towers(PreTrainedModel):
         """Every part starts as its own constructor has it."""
 
     def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, Tokens]:
-        """Tokens of each input at one width, from ``NAME``, ``NAME_mask`` and ``NAME_present`` of each."""
+        """Tokens at one width of the inputs that are given, by ``NAME``, ``NAME_mask`` and ``NAME_present``."""
         tokens = {}
         for name, tower in self.towers.items():
+            if name not in inputs:
+                continue
             found = tower(inputs[name], inputs.get(f"{name}{MASK}"))
             tokens[name] = Tokens(self.project[name](found.states), found.mask)
         present = self._present(inputs)
@@ -103,7 +105,7 @@ class Towers(PreTrainedModel):
 
     def _present(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Which rows [B] have each of the inputs that may be missing, some of them dropped in training."""
-        first = inputs[next(iter(self.towers))]
+        first = next(inputs[name] for name in self.towers if name in inputs)
         there = {
             name: inputs.get(
                 f"{name}{PRESENT}", torch.ones(len(first), dtype=torch.bool, device=first.device)
@@ -178,7 +180,7 @@ class FusionModel(Towers):
         self.post_init()
 
     def forward(self, **inputs: Tensor) -> SpaceOutput:
-        """Vectors [B, N, D] of length one, inputs in the order of their names."""
+        """Vectors [B, N, D] of length one of the inputs that are given, in the order of their names."""
         tokens = self.encode(inputs)
         vectors = [self.heads[name](one.pooled()) for name, one in tokens.items()]
         return SpaceOutput(
