@@ -47,9 +47,8 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "frequency.Frequency": ("triples",),
     "answers.CommonAnswer": ("entities",),
     "answers.CommonPath": ("entities",),
-    "chance.Chance": ("modalities",),
-    "captions.CommonCaption": ("caption",),
-    "captions.NearestCaption": ("caption",),
+    "modalities.Chance": ("modalities",),
+    "modalities.Neighbour": ("modalities",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),

@@ -108,7 +108,7 @@ class ModalityTable(LabelTable):
         """Numbers int64 [B] by which equal contents of an input are known."""
         if isinstance(kind, MediaKind):
             return self.numbers(kind.input, rows)
-        return torch.tensor([text_id(repr(cell.tolist())) for cell in self.column(kind.input, rows)])
+        return torch.tensor([_content(kind, cell.tolist()) for cell in self.column(kind.input, rows)])
 
     def _tensors(self, kind: Kind, cells: list[Any], chance: Any) -> Batch:
         if isinstance(kind, CellKind):
@@ -119,19 +119,25 @@ class ModalityTable(LabelTable):
         return kind.batch(items, chance)
 
     def named(self) -> Iterator[dict[str, Any]]:
-        """Yield ``text`` (what a reader sees), ``label`` and ``features`` (a vector for baselines) of each row."""
+        """Yield ``text`` (what a reader sees), ``label`` and ``features`` (a vector for baselines) of each row.
+
+        Where inputs alone belong together, ``inputs`` and ``ids`` are in the place of the label: a vector of each
+        input, of a text its tokens in words, and the number of its content, `MISSING` where it is not there.
+        """
         raw = {name: open_store(self.folder, kind) for name, kind in self.inputs.media.items()}
-        names = list(self.inputs.kinds)
+        kinds = self.inputs.kinds
         known: dict[tuple[str, int], Any] = {}
-        told = [] if self.spec.problem == "modalities" else ["label"]
-        for shown, *rest in self.stream(SHOWN, *told, *names):
-            cells = rest[len(told) :]
-            vectors = [
-                self._vector(self.inputs.kinds[name], cell, raw, known)
-                for name, cell in zip(names, cells, strict=True)
-            ]
-            label = {"label": self._name(rest[0])} if told else {}
-            yield {"text": shown, **label, "features": np.concatenate(vectors)}
+        labelled = self.spec.problem != "modalities"
+        for shown, *rest in self.stream(SHOWN, *(["label"] if labelled else []), *kinds):
+            cells = dict(zip(kinds, rest[labelled:], strict=True))
+            vectors = {name: self._vector(kinds[name], cell, raw, known) for name, cell in cells.items()}
+            row = {"text": shown, "features": np.concatenate([*vectors.values()])}
+            if labelled:
+                yield {**row, "label": self._name(rest[0])}
+                continue
+            words = {name: " ".join(map(str, cells[name])) for name in self.inputs.texts}
+            ids = {name: _content(kinds[name], cell) for name, cell in cells.items()}
+            yield {**row, "inputs": vectors | words, "ids": ids}
 
     def _vector(
         self, kind: Kind, cell: Any, raw: Mapping[str, Any], known: dict[tuple[str, int], Any]
@@ -148,6 +154,13 @@ class ModalityTable(LabelTable):
         assert isinstance(kind, CellKind)  # noqa: S101 - there are two sorts
         values = kind.batch([np.asarray(cell)])[""][0].numpy()
         return values.astype(np.float32) if kind.kind == "number" else _one_hot(kind, values)
+
+
+def _content(kind: Kind, cell: Any) -> int:
+    """The number by which equal contents are known."""
+    if not _is_there(kind, cell):
+        return MISSING
+    return int(cell) if isinstance(kind, MediaKind) else text_id(repr(cell))
 
 
 def _one_hot(kind: Any, numbers: Any) -> Any:

@@ -144,6 +144,7 @@ def saved(
     spec: DataSpec,
     head: Head = Head.SEQUENCE_CLASSIFICATION,
     source: str,
+    tokenizer: Mapping[str, Any] | None = None,
     wrappers: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """A model that a run saved.
@@ -152,12 +153,13 @@ def saved(
         spec: of the data, which must have the model's inputs.
         head: what the task needs on top.
         source: URI or folder of a run or of its model.
+        tokenizer: node of its tokenizer, for the data module.
         wrappers: model wrappers by name, for the task.
 
     Raises:
         RunError: the data lack an input.
     """
-    del wrappers
+    del wrappers, tokenizer
     model = head.auto_class.from_pretrained(model_folder(source), trust_remote_code=False)
     lacking = [name for name in model.config.inputs if name not in spec.inputs]
     if lacking:

@@ -87,7 +87,10 @@ def test_drawings_and_names_from_two_sources_and_two_folders(
             "uri": str(folder),
             "pattern": r"(?P<codepoints>(?P<base>[0-9A-F]{4}).*)\.svg",
             "join": {
-                "en": {"uri": str(tmp_path / "names.json"), "format": "mapping", "by": "codepoints", "header": ["key", "en"]}
+                "en": {
+                    "uri": str(tmp_path / "names.json"), "format": "mapping",
+                    "by": "codepoints", "header": ["key", "en"],
+                },
             },
         },
         format="files",
