@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ OF_FILES = (
     "path",
     "pattern",
     "windows",
+    "joined",
+    "spoken",
     "optional",
 )  # without them a source has the hash it always had
 
@@ -54,6 +57,8 @@ def read(source: Source, needed: Sequence[str], *, licence: str = "") -> Iterato
         ConfigError: no such format, or none can be told from the name.
         DataError: the file as a whole cannot be used.
     """
+    if source.joined is not None or source.spoken is not None:
+        return _stepped(source, needed, licence)
     if source.format == "hub":
         return read_hub(source.uri.removeprefix("hf://").removeprefix("file://"), source, needed)
     path = assets.resolve(as_uri(source.uri), licence=licence)
@@ -63,6 +68,15 @@ def read(source: Source, needed: Sequence[str], *, licence: str = "") -> Iterato
     if name not in READERS:
         raise ConfigError(f"data.format: unknown format `{name}`{nearest(name, [*READERS, 'hub'])}")
     return READERS[name](path, source, needed)
+
+
+def _stepped(source: Source, needed: Sequence[str], licence: str) -> Iterator[Record | Rejected]:
+    """The rows that a step makes of those that are read."""
+    from llm_lab.data.multimodal.steps import row_step
+
+    step, plain = row_step(source), replace(source, joined=None, spoken=None)
+    assert step is not None  # noqa: S101 - the caller saw one
+    return step.rows(read(plain, step.needed(needed), licence=licence))
 
 
 def as_uri(path: str) -> str:

@@ -44,6 +44,8 @@ class Source:
         path: makes a path of a cell, which stands in the place of ``{}``.
         pattern: regular expression over the paths of a folder of files; its named groups are columns.
         windows: of recordings: ``length`` and ``stride`` in samples, shares of the latest for ``val`` and ``test``.
+        joined: draws rows that are several rows, see `llm_lab.data.multimodal.joined.JoinRows`.
+        spoken: lets a program speak texts, see `llm_lab.data.multimodal.spoken.SpeakRows`.
         optional: columns that are read where they are there; said by our code, not by a configuration.
     """
 
@@ -62,6 +64,8 @@ class Source:
     path: str | None = None
     pattern: str | None = None
     windows: Mapping[str, float] | None = None
+    joined: Mapping[str, Any] | None = None
+    spoken: Mapping[str, Any] | None = None
     optional: tuple[str, ...] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from llm_lab.data.labelled import LABEL_TYPES, LabelTable
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind, Kind, MediaKind
 from llm_lab.data.multimodal.media import open_store
+from llm_lab.data.multimodal.transcripts import WRITTEN, target_batch
 from llm_lab.data.pair_rows import text_id
 from llm_lab.data.spec import ID, PRESENT, DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
@@ -27,6 +29,8 @@ def row_writer(path: Path, inputs: Inputs, problem: Problem) -> ArrowWriter:
     """A file with a column for each input, the label, and what a reader sees of the row."""
     columns = {name: _type(kind) for name, kind in inputs.kinds.items()}
     label = {} if problem == "modalities" else {"label": LABEL_TYPES[problem]}
+    if problem == "transcript":
+        label[WRITTEN] = pa.string()
     return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), **label})
 
 
@@ -87,9 +91,23 @@ class ModalityTable(LabelTable):
             batch |= {f"{name}{part}": value for part, value in self._tensors(kind, cells, chance).items()}
             if kind.optional:
                 batch[f"{name}{PRESENT}"] = torch.tensor([_is_there(kind, cell) for cell in cells])
+        if self.spec.problem == "transcript":
+            texts = None if self.training else [self.written[row] for row in rows]
+            return batch | target_batch(self.column("label", rows), texts)
         if self.spec.problem != "modalities":
             return {**batch, "labels": self._labels(rows)}
         return batch | {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+
+    def weights(self, rows: IntArray, epoch: int) -> IntArray:
+        """Targets of each row: one, or the tokens of its text with their end."""
+        if self.spec.problem != "transcript":
+            return super().weights(rows, epoch)
+        return self.counts("label", rows)
+
+    @cached_property
+    def written(self) -> list[str]:
+        """The texts that are targets."""
+        return [text for (text,) in self.stream(WRITTEN)]
 
     def _ids(self, kind: Kind, rows: IntArray) -> torch.Tensor:
         """Numbers int64 [B] by which equal contents of an input are known."""
@@ -110,7 +128,7 @@ class ModalityTable(LabelTable):
         raw = {name: open_store(self.folder, kind) for name, kind in self.inputs.media.items()}
         names = list(self.inputs.kinds)
         known: dict[tuple[str, int], Any] = {}
-        told = [] if self.spec.problem == "modalities" else ["label"]
+        told = {"modalities": [], "transcript": [WRITTEN]}.get(self.spec.problem, ["label"])
         for shown, *rest in self.stream(SHOWN, *told, *names):
             cells = rest[len(told) :]
             vectors = [
