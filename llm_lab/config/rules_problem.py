@@ -30,6 +30,8 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "LinkPrediction": ("triples",),
     "GraphQuestions": ("entities",),
     "CrossModal": ("modalities",),
+    "SpeechRecognition": ("transcript",),
+    "SpeechToText": ("transcript",),
     **dict.fromkeys(LANGUAGE, ("language",)),
 }
 BASELINES: Mapping[str, tuple[str, ...]] = {
@@ -47,6 +49,8 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "answers.CommonAnswer": ("entities",),
     "answers.CommonPath": ("entities",),
     "chance.Chance": ("modalities",),
+    "transcripts.CommonWords": ("transcript",),
+    "transcripts.NearestRow": ("transcript",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),
@@ -59,6 +63,7 @@ SUITED = {
     "triples": ("link_prediction", "link_prediction"),
     "entities": ("graph_questions", "graph_questions"),
     "modalities": ("cross_modal", "cross_modal"),
+    "transcript": ("speech_recognition` or `task=speech_to_text", "transcripts"),
     "language": ("masked_lm` or `task=causal_lm", "language"),
 }
 

@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
+from transformers import AutoTokenizer
 
 from llm_lab.config import build
+from llm_lab.data.multimodal.transcripts import end_of
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.models.classifier import PROBLEM_TYPES
 from llm_lab.models.folder import model_folder
 from llm_lab.models.fusion.saved import FusionConfig, FusionForSequenceClassification, FusionModel, Towers
+from llm_lab.models.fusion.transcribing import FusionForCTC, FusionForSpeechSeq2Seq
 from llm_lab.models.heads import Head
 from llm_lab.models.tower import Tower
 
 CLASSES: dict[Head, type[Towers]] = {
     Head.SEQUENCE_CLASSIFICATION: FusionForSequenceClassification,
     Head.ENCODER: FusionModel,
+    Head.CTC: FusionForCTC,
+    Head.SPEECH_TO_TEXT: FusionForSpeechSeq2Seq,
 }
 OWN = {
     "number": {"_target_": "llm_lab.models.tabular.Numbers"},
@@ -33,7 +38,8 @@ def fused(
     text: Mapping[str, Any] | None = None,
     image: Mapping[str, Any] | None = None,
     audio: Mapping[str, Any] | None = None,
-    fusion: Mapping[str, Any],
+    fusion: Mapping[str, Any] | None = None,
+    decoder: Mapping[str, Any] | None = None,
     towers: Mapping[str, Any] | None = None,
     width: int = 128,
     dropout: float = 0.1,
@@ -48,7 +54,8 @@ def fused(
         text: node of the `Tower` of every text.
         image: of every picture.
         audio: of every sound; numbers and categories need none.
-        fusion: node of a `Fusion`.
+        fusion: node of a `Fusion`; classification needs one.
+        decoder: sizes of what writes texts, see `FusionForSpeechSeq2Seq`.
         towers: nodes of single inputs by name, which go before those of their kind.
         width: of the tokens that fusion gets.
         dropout: before the last layer.
@@ -56,18 +63,22 @@ def fused(
         wrappers: model wrappers by name, for the task.
 
     Raises:
-        ConfigError: data without inputs, or a kind without a tower.
+        ConfigError: data without inputs, a kind without a tower, or no fusion where one is needed.
     """
     del wrappers
     if head not in CLASSES:
         raise ConfigError(f"model: towers with a fusion have no head for {head.value}")
     if not spec.inputs:
         raise ConfigError("model: data with several kinds of columns are wanted, such as `data=multimodal`")
+    if fusion is None and head is Head.SEQUENCE_CLASSIFICATION:
+        raise ConfigError("model.fusion: classification needs one, such as `model/fusion=concat`")
     made = _towers(spec, {"text": text, "image": image, "audio": audio, **OWN}, towers or {})
     config = FusionConfig(
         inputs={name: dict(facts) for name, facts in spec.inputs.items()},
         towers={name: tower.saved() for name, tower in made.items()},
-        fusion=dict(fusion),
+        fusion=dict(fusion or {}),
+        decoder=dict(decoder or {}),
+        vocabulary=vocabulary_of(spec) if spec.problem == "transcript" else {},
         width=width,
         dropout=dropout,
         modality_dropout=modality_dropout,
@@ -93,6 +104,14 @@ def _towers(
             )
         made[name] = build(node, expected=Tower, key=f"model.{name}", column=facts, spec=spec)
     return made
+
+
+def vocabulary_of(spec: DataSpec) -> dict[str, int]:
+    """What a model that writes texts has to know of the tokens: padding stands for no symbol."""
+    tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer, trust_remote_code=False)
+    longest = 2 * int(spec.summary.get("longest_target", spec.max_length))  # other texts may be longer
+    ends = {"none": int(tokenizer.pad_token_id), "end": end_of(tokenizer)}
+    return {"size": len(tokenizer), **ends, "longest": longest}
 
 
 def labelling(spec: DataSpec) -> dict[str, Any]:
