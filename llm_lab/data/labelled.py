@@ -14,7 +14,12 @@ from llm_lab.data.arrow import IDS, INTEGERS, TYPES, ArrowWriter, TokenTable
 from llm_lab.data.spec import DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
-LABEL_TYPES = {"single_label": pa.int32(), "multi_label": INTEGERS, "regression": pa.float64(), "transcript": INTEGERS}
+LABEL_TYPES = {
+    "single_label": pa.int32(),
+    "multi_label": INTEGERS,
+    "regression": pa.float64(),
+    "transcript": INTEGERS,
+}
 
 
 def label_writer(

@@ -38,7 +38,13 @@ class SpeechRecognition(Transcription):
         logs = outputs.log_softmax(dim=-1).transpose(0, 1)
         moments = torch.full_like(counts, len(logs))
         rows = F.ctc_loss(
-            logs, labels.clamp(min=0), moments, counts - 1, blank=self.none, reduction="none", zero_infinity=True
+            logs,
+            labels.clamp(min=0),
+            moments,
+            counts - 1,
+            blank=self.none,
+            reduction="none",
+            zero_infinity=True,
         )
         possible = rows.isfinite() & (rows < IMPOSSIBLE) & (rows > 0)
         if not self.training and not bool(possible.all()):

@@ -33,8 +33,8 @@ class Audio(MediaKind):
         columns: see `Kind`.
         optional: see `Kind`.
         rate: samples per second, after resampling.
-        features: ``log_mel`` spectrograms, standardized; ``mel`` ones as the speaker encoder wants them; ``whisper`` and
-            ``ast`` ones as transformers makes them for these models, at 16 kHz; or the ``waveform`` itself, standardized.
+        features: ``log_mel`` spectrograms, standardized; ``mel`` ones as the speaker encoder wants them; ``whisper``
+            and ``ast`` ones as transformers makes them for these models; or the ``waveform`` itself, standardized.
         mels: bands of a spectrogram.
         window: seconds of a frame.
         hop: seconds from one frame to the next.

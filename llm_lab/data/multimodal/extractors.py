@@ -1,4 +1,4 @@
-"""Spectrograms as transformers makes them for pretrained models, in NumPy, without what is added behind short sounds."""
+"""Spectrograms as transformers makes them for pretrained models, in NumPy, as long as the sound itself."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 
 from llm_lab.data.multimodal.cells import missing
-from llm_lab.data.multimodal.made import Made
 from llm_lab.data.multimodal.kind import MISSING, Array, MediaKind
+from llm_lab.data.multimodal.made import Made
 from llm_lab.data.multimodal.store import Store, StoreWriter
 from llm_lab.data.record import UnusableError
 

@@ -46,9 +46,20 @@ class Speech(Made):
 
     def _speak(self, path: Path) -> Path:
         """Let the program write a file; the text goes to its standard input, never into its arguments."""
-        words = [PROGRAM, "-v", self.voice, "-s", str(self.speed), "-p", str(self.pitch), "-w", str(path), "--stdin"]
+        words = [
+            PROGRAM,
+            "-v",
+            self.voice,
+            "-s",
+            str(self.speed),
+            "-p",
+            str(self.pitch),
+            "-w",
+            str(path),
+            "--stdin",
+        ]
         try:
-            done = subprocess.run(  # noqa: S603 - a fixed program, arguments that were checked, no shell
+            done = subprocess.run(
                 words, input=self.text.encode(), capture_output=True, timeout=self.seconds, check=False
             )
         except FileNotFoundError:
@@ -94,7 +105,9 @@ class SpeakRows(RowStep):
                 raise ConfigError(f"voices: `{voice}` is no name of a voice, such as en-us or en-gb+f3")
         low, high = pair_of(speeds, "speeds")
         if not voices or not SPEEDS[0] <= low <= high <= SPEEDS[1]:
-            raise ConfigError(f"a voice, and speeds from {SPEEDS[0]} to {SPEEDS[1]} are wanted, found {list(speeds)}")
+            raise ConfigError(
+                f"a voice, and speeds from {SPEEDS[0]} to {SPEEDS[1]} are wanted, found {list(speeds)}"
+            )
         self.texts, self.sounds, self.voices = texts, sounds, list(voices)
         self.speeds, self.pitches = (int(low), int(high)), tuple(map(int, pair_of(pitches, "pitches")))
         self.longest, self.seconds, self.seed = longest, seconds, seed

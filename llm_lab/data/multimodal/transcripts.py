@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ def end_of(tokenizer: Any) -> int:
     """
     ends = [one for one in (tokenizer.eos_token_id, tokenizer.sep_token_id) if one is not None]
     if not ends or tokenizer.pad_token_id is None:
-        raise ConfigError("data.tokenizer: texts that are targets need one with a token of padding and one of the end")
+        raise ConfigError(
+            "data.tokenizer: texts that are targets need one with a token of padding and one of the end"
+        )
     return int(ends[0])
 
 
@@ -71,7 +74,7 @@ def too_long(text: str, frames: int, frames_per_character: float) -> UnusableErr
 
     CTC tells two equal neighbours apart by a moment of nothing between them (Graves et al. 2006).
     """
-    doubled = sum(one == other for one, other in zip(text, text[1:], strict=False))
+    doubled = sum(one == other for one, other in pairwise(text))
     room = int(np.ceil(frames / frames_per_character))
     if len(text) + doubled <= room:
         return None

@@ -69,7 +69,9 @@ class Spectrogram(BackboneTower):
         """Tokens [B, T', D] from frames [B, T, mels] with their mask [B, T]; what is beyond the length is cut off."""
         keep = torch.ones(values.shape[:2], dtype=torch.int64, device=values.device) if mask is None else mask
         values, keep = values[:, : self.frames], keep[:, : self.frames]
-        lowest = values.masked_fill(keep.unsqueeze(-1) == 0, torch.inf).amin(dim=(1, 2))  # silence, of each sound
+        lowest = values.masked_fill(keep.unsqueeze(-1) == 0, torch.inf).amin(
+            dim=(1, 2)
+        )  # silence, of each sound
         values = torch.where(keep.unsqueeze(-1) == 1, values, lowest[:, None, None])
         short = self.frames - values.shape[1]
         filled = torch.cat([values, lowest[:, None, None].expand(-1, short, values.shape[2])], dim=1)

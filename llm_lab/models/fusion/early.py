@@ -91,10 +91,10 @@ class Transformer(Fusion):
             name: Tokens(tokens[name].states + kind, tokens[name].mask)
             for name, kind in zip(self.names, self.kinds, strict=True)
         }
-        joined = joined(marked, self.names)
-        summary = self.summary.expand(len(joined.states), 1, -1)
-        mask = torch.cat([joined.mask.new_ones(len(joined.mask), 1), joined.mask], dim=1)
-        states = torch.cat([summary, joined.states], dim=1)
+        whole = joined(marked, self.names)
+        summary = self.summary.expand(len(whole.states), 1, -1)
+        mask = torch.cat([whole.mask.new_ones(len(whole.mask), 1), whole.mask], dim=1)
+        states = torch.cat([summary, whole.states], dim=1)
         return self.encoder(states, src_key_padding_mask=mask == 0)[:, 0]
 
 
