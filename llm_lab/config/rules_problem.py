@@ -30,7 +30,9 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "LinkPrediction": ("triples",),
     "GraphQuestions": ("entities",),
     "CrossModal": ("modalities",),
-    "Captioning": ("caption",),
+    "SpeechRecognition": ("transcript",),
+    "SpeechToText": ("transcript",),
+    "Captioning": ("transcript",),
     **dict.fromkeys(LANGUAGE, ("language",)),
 }
 BASELINES: Mapping[str, tuple[str, ...]] = {
@@ -49,6 +51,9 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "answers.CommonPath": ("entities",),
     "modalities.Chance": ("modalities",),
     "modalities.Neighbour": ("modalities",),
+    "transcripts.CommonText": ("transcript",),
+    "transcripts.CommonWords": ("transcript",),
+    "transcripts.NearestRow": ("transcript",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),
@@ -61,7 +66,7 @@ SUITED = {
     "triples": ("link_prediction", "link_prediction"),
     "entities": ("graph_questions", "graph_questions"),
     "modalities": ("cross_modal", "cross_modal"),
-    "caption": ("captioning", "captioning"),
+    "transcript": ("captioning`, `task=speech_to_text` or `task=speech_recognition", "transcripts"),
     "language": ("masked_lm` or `task=causal_lm", "language"),
 }
 

@@ -18,7 +18,7 @@ LABEL_TYPES = {
     "single_label": pa.int32(),
     "multi_label": INTEGERS,
     "regression": pa.float64(),
-    "caption": INTEGERS,
+    "transcript": INTEGERS,
 }
 
 
@@ -72,7 +72,7 @@ class LabelTable(TokenTable):
             yield {**dict(zip(names, texts, strict=False)), "label": self._name(label)}
 
     def _name(self, label: Any) -> Any:
-        if self.spec.problem == "regression":
+        if self.spec.problem in {"regression", "transcript"}:
             return label
         names = self.spec.labels
         return [names[one] for one in label] if isinstance(label, list) else names[label]

@@ -41,6 +41,8 @@ OF_FILES = (
     "path",
     "pattern",
     "windows",
+    "joined",
+    "spoken",
     "optional",
     "where",
     "join",
@@ -61,6 +63,8 @@ def read(source: Source, needed: Sequence[str], *, licence: str = "") -> Iterato
         ConfigError: no such format, or none can be told from the name.
         DataError: the file as a whole cannot be used.
     """
+    if source.joined is not None or source.spoken is not None:
+        return _stepped(source, needed, licence)
     rows = _side_by_side(source, needed, licence) if source.join else _read(source, needed, licence)
     return chosen(rows, source) if source.where else rows
 
@@ -97,6 +101,15 @@ def _read(source: Source, needed: Sequence[str], licence: str) -> Iterator[Recor
     if name not in READERS:
         raise ConfigError(f"data.format: unknown format `{name}`{nearest(name, [*READERS, 'hub'])}")
     return READERS[name](path, source, needed)
+
+
+def _stepped(source: Source, needed: Sequence[str], licence: str) -> Iterator[Record | Rejected]:
+    """The rows that a step makes of those that are read."""
+    from llm_lab.data.multimodal.steps import row_step
+
+    step, plain = row_step(source), replace(source, joined=None, spoken=None)
+    assert step is not None  # noqa: S101 - the caller saw one
+    return step.rows(read(plain, step.needed(needed), licence=licence))
 
 
 def as_uri(path: str) -> str:

@@ -47,6 +47,8 @@ class Source:
         where: column -> regular expression; rows whose cells do not match as a whole are left out.
         join: sources whose columns are put beside those of this one, see `llm_lab.data.joins`.
         by: of a joined source: the column that both have, or this one's column -> that of the joined one.
+        joined: draws rows that are several rows, see `llm_lab.data.multimodal.joined.JoinRows`.
+        spoken: lets a program speak texts, see `llm_lab.data.multimodal.spoken.SpeakRows`.
         optional: columns that are read where they are there; said by our code, not by a configuration.
     """
 
@@ -68,6 +70,8 @@ class Source:
     where: Mapping[str, str] | None = None
     join: tuple[Source, ...] = ()
     by: str | Mapping[str, str] | None = None
+    joined: Mapping[str, Any] | None = None
+    spoken: Mapping[str, Any] | None = None
     optional: tuple[str, ...] = ()
 
 

@@ -25,12 +25,14 @@ KINDS = {
 MANIFEST = {  # of models that read several kinds of columns
     **dict.fromkeys(("single_label", "multi_label", "regression"), "manifest:ManifestClassifier"),
     "modalities": "manifest:ManifestEmbedder",
-    "caption": "manifest:ManifestWriter",
 }
 TASKS = {
     "ReplacedToken": "detector:Detector",
     "SpanCorruption": "filler:Filler",
-}  # that say something else of texts than their problem's others
+    "SpeechRecognition": "transcriber:Transcriber",
+    "SpeechToText": "transcriber:Writer",
+    "Captioning": "transcriber:Captioner",
+}  # that say something else than their problem's others
 
 
 def predictor(folder: Path) -> Predictor:

@@ -16,7 +16,8 @@ DATA = f"""# A toy manifest with captions, for tests.
 defaults: [multimodal]
 source: file://../../rows.csv
 columns: {json.dumps({name: COLUMNS[name] for name in ("picture", "amounts")} | {"label": "town"})}
-problem: caption
+problem: transcript
+folded: false
 split: {{val: 0.2, test: 0.3}}
 tokenizer: ${{model.language.tokenizer}}
 batch_size: 8
@@ -30,7 +31,7 @@ defaults:
   - override /model/image: cnn
   - override /model/language: llama_tiny
   - override /task: captioning
-  - override /baseline: captioning
+  - override /baseline: transcripts
   - override /logger: none
 model:
   width: 16
@@ -62,10 +63,10 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
     assert result.code == 0, result.err
     metrics = json.loads((toys / "run/metrics.json").read_text())
     assert metrics["test/exact"] == 1.0 == metrics["test/chrf"] and metrics["test/perplexity"] < 1.5
-    assert metrics["baseline/nearest/exact"] == 1.0 and 0 < metrics["baseline/common/exact"] < 1
-    assert "baseline/nearest/perplexity" not in metrics and metrics["run/flops"] > 0
+    assert metrics["baseline/nearest_row/exact"] == 1.0 and 0 < metrics["baseline/common_text/exact"] < 1
+    assert "baseline/nearest_row/perplexity" not in metrics and metrics["run/flops"] > 0
 
-    assert lab("evaluate", "run", "task.num_beams=2").code == 0
+    assert lab("evaluate", "run", "task.beams=2").code == 0
     (evaluation,) = (toys / "run/evaluations").glob("*.json")
     again = json.loads(evaluation.read_text())["metrics"]
     assert again["test/loss"] == pytest.approx(metrics["test/loss"], abs=1e-4) and again["test/exact"] == 1.0
@@ -75,7 +76,7 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
     result = lab("predict", "run", "--input", str(other), "--output", "said.csv")
     assert result.code == 0, result.err
     rows = list(csv.DictReader((toys / "said.csv").open()))
-    assert [row["caption"] for row in rows] == [
+    assert [row["text"] for row in rows] == [
         "red town",
         "",
         "red town",

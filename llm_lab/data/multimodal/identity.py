@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_lab import assets
 from llm_lab.data.multimodal.inputs import Inputs
+from llm_lab.data.multimodal.made import Made
 from llm_lab.data.readers import as_uri, read
 from llm_lab.data.record import Record
 from llm_lab.data.source import Source
@@ -38,8 +39,8 @@ def _own_files(source: Source, inputs: Inputs) -> Any:
     for record in read(replace(source, optional=tuple(columns), join=(), where=None), []):
         cells = [record.values.get(column) for column in columns] if isinstance(record, Record) else []
         for cell in cells:
-            if isinstance(cell, str):
-                digest.update(_told(root / (source.path or "{}").replace("{}", cell)))
+            for name in cell.files if isinstance(cell, Made) else [cell] if isinstance(cell, str) else []:
+                digest.update(_told(root / (source.path or "{}").replace("{}", name)))
     return digest.hexdigest()
 
 

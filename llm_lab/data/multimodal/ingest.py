@@ -15,7 +15,9 @@ from llm_lab.data.columns import CleanRow
 from llm_lab.data.labels import Reader
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING
+from llm_lab.data.multimodal.made import Made
 from llm_lab.data.multimodal.media import MediaWriter
+from llm_lab.data.multimodal.transcripts import too_long
 from llm_lab.data.readers import as_uri, read
 from llm_lab.data.record import Record, Rejected, UnusableError
 from llm_lab.data.source import Source
@@ -35,6 +37,7 @@ class Cleaner:
         labelled: whether rows have labels.
         licence: of the data.
         held_out: column -> values whose rows are the test split; all others are for training.
+        frames_per_character: of a target that is a text, see `MultimodalData`.
     """
 
     def __init__(
@@ -46,7 +49,9 @@ class Cleaner:
         labelled: bool,
         licence: str,
         held_out: Mapping[str, Sequence[str]] | None = None,
+        frames_per_character: float | None = None,
     ) -> None:
+        self.frames_per_character = frames_per_character
         self.held_out = held_out or {}
         self.inputs, self.writers = inputs, writers
         self.read_label, self.labelled, self.licence = read_label, labelled, licence
@@ -73,8 +78,7 @@ class Cleaner:
             for name in self.inputs.roles.needed(source)
             if self.labelled or name not in self.inputs.roles.label
         ]
-        caption = self.inputs.caption.columns if self.inputs.caption else []
-        needed = [*(c for c in self.inputs.columns if c not in optional), *self.held_out, *caption, *roles]
+        needed = [*(c for c in self.inputs.columns if c not in optional), *self.held_out, *roles]
         return list(dict.fromkeys(needed))
 
     def _row(self, record: Record | Rejected, source: Source) -> CleanRow | Rejected | None:
@@ -85,13 +89,19 @@ class Cleaner:
             if roles is None:
                 return None
             cells = self._cells(record, source)
-            caption = self.inputs.caption
-            label = roles.label if caption is None else str(caption.clean(record.values))
+            self._check_room(roles.label, cells)
         except UnusableError as error:
             return Rejected(record.file, record.line, error.reason, error.detail)
         values = {"text": self._identity(cells), CELLS: json.dumps(cells, ensure_ascii=False)}
-        split = "test" if self._held_out(record) else roles.split
-        return replace(roles, values=values, label=label, split=split)
+        return replace(roles, values=values, split="test" if self._held_out(record) else roles.split)
+
+    def _check_room(self, label: str, cells: Mapping[str, Any]) -> None:
+        """Reject a row whose first sound is too short for its text."""
+        sounds = [name for name in self.writers if self.inputs.kinds[name].kind == "audio"]
+        if self.frames_per_character and sounds and cells[sounds[0]] != MISSING:
+            frames = self.writers[sounds[0]].length(cells[sounds[0]])
+            if problem := too_long(label, frames, self.frames_per_character):
+                raise problem
 
     def _held_out(self, record: Record) -> bool:
         return any(str(record.values.get(name)) in values for name, values in self.held_out.items())
@@ -136,7 +146,12 @@ def root_of(source: Source, *, licence: str = "") -> Path:
 
 def _path(cell: Any, source: Source) -> Any:
     """A cell as a path, by the source's ``path`` where that says how."""
-    return cell if source.path is None or cell is None else source.path.replace("{}", str(cell))
+    if source.path is None or cell is None:
+        return cell
+    pattern = source.path
+    if isinstance(cell, Made):
+        return cell.at(lambda one: pattern.replace("{}", one))
+    return pattern.replace("{}", str(cell))
 
 
 def _unlabelled(_: Any) -> str:

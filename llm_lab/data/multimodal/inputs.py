@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_lab.config import build
 from llm_lab.data.columns import Columns
 from llm_lab.data.multimodal.audio import Audio
-from llm_lab.data.multimodal.caption import Caption
 from llm_lab.data.multimodal.cells import Category, Number, Text
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.kind import CellKind, Kind, MediaKind
@@ -27,23 +26,23 @@ class Inputs:
     Args:
         columns: name -> settings of a kind, its ``kind`` among them; ``label``, ``split`` and ``group`` name columns.
         key: where that stands in the configuration.
-        captioned: whether the label is a text to be written: a text among the columns, which then is no input, or else
-            the name of a column of the table.
+        written: whether the label is a text to be written; it may be one of the texts here, which then is no input.
 
     Attributes:
-        caption: that text; None where the label is none.
+        target: that text; None where the label is a column of the table.
 
     Raises:
         ConfigError: no input, an unknown kind, or settings that the kind does not take.
     """
 
     def __init__(
-        self, columns: Mapping[str, Any], *, key: str = "data.columns", captioned: bool = False
+        self, columns: Mapping[str, Any], *, key: str = "data.columns", written: bool = False
     ) -> None:
         nodes = {name: node for name, node in columns.items() if name not in ROLES and node is not None}
         label = columns.get("label", "label")
-        self.caption = _caption(nodes, label, key) if captioned else None
-        names = () if captioned or not label else (label,) if isinstance(label, str) else tuple(label)
+        names = (label,) if isinstance(label, str) else tuple(label or ())
+        self.target = _target(nodes, names, key) if written else None
+        names = tuple(self.target.columns) if self.target else names
         self.roles = Columns(text=(), label=names, split=columns.get("split"), group=columns.get("group"))
         if not nodes:
             raise ConfigError(f"{key}: name an input, such as `picture: {{kind: image, size: 64}}`")
@@ -65,11 +64,6 @@ class Inputs:
         return {name: kind for name, kind in self.kinds.items() if isinstance(kind, Text)}
 
     @property
-    def written(self) -> list[Text]:
-        """All that is tokenized: texts among the inputs, and the caption."""
-        return [*self.texts.values(), *([self.caption] if self.caption else [])]
-
-    @property
     def columns(self) -> list[str]:
         """Columns of the table that inputs are made of."""
         return list(dict.fromkeys(column for kind in self.kinds.values() for column in kind.columns))
@@ -79,18 +73,15 @@ class Inputs:
         return {name: kind.facts() for name, kind in self.kinds.items()}
 
 
-def _caption(nodes: dict[str, Any], label: Any, key: str) -> Caption:
-    """Take the text that is to be written from the nodes of the inputs; any other name is a column of the table."""
-    if not isinstance(label, str):
-        raise ConfigError(f"{key}.label: name the one column whose text is to be written, found {label!r}")
-    node = nodes.pop(label, {"kind": Text.kind, "columns": label})
-    if not isinstance(node, Mapping) or node.get("kind") != Text.kind or node.get("optional"):
-        raise ConfigError(f"{key}.{label}: what is to be written is a text, and not optional; found {node!r}")
-    settings = {name: value for name, value in node.items() if name != "kind"}
-    target = f"{Caption.__module__}.{Caption.__name__}"
-    caption = build({"_target_": target, **settings}, expected=Caption, key=f"{key}.{label}")
-    caption.input = label
-    return caption
+def _target(nodes: dict[str, Any], names: Sequence[str], key: str) -> Text | None:
+    """Take the text that is to be written from the nodes of the inputs; None where its name is not among them."""
+    name = names[0] if len(names) == 1 else ""
+    if name not in nodes:
+        return None
+    kind = make_kind(name, nodes.pop(name), f"{key}.{name}")
+    if not isinstance(kind, Text) or kind.optional:
+        raise ConfigError(f"{key}.{name}: what is to be written is a text, and no optional one")
+    return kind
 
 
 def make_kind(name: str, node: Any, key: str) -> Kind:

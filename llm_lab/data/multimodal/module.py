@@ -20,6 +20,7 @@ from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.media import MediaWriter, threads
 from llm_lab.data.multimodal.rows import Written, write_rows
 from llm_lab.data.multimodal.table import ModalityTable
+from llm_lab.data.multimodal.transcripts import transcript_reader
 from llm_lab.data.readers import as_uri, identity
 from llm_lab.data.settle import Policy, settle
 from llm_lab.data.shares import parse_shares
@@ -53,8 +54,11 @@ class MultimodalData(DataModule):
         header: column names of tables that have no header row, and of JSON rows that are lists.
         labels: see `TextClassificationData`.
         label_separator: see `TextClassificationData`.
-        problem: what a target is; ``modalities`` for rows without labels, whose inputs belong together; ``caption`` for
-            a text that is to be written: ``label`` then names a text of ``columns``, or a column of the table.
+        problem: what a target is; ``modalities`` for rows without labels, whose inputs belong together;
+            ``transcript`` for a text that is to be written: ``label`` may then name one of the texts in ``columns``.
+        folded: texts that are targets lose case and punctuation, as word error rates are counted.
+        frames_per_character: frames of the first sound that a model needs for a character of the target; a row with
+            fewer is rejected. None rejects none.
         split: shares of ``val`` and ``test`` by a hash of the row, for splits that the source does not give.
         held_out: column -> value, or values, whose rows are the test split and no others: a speaker, a site, a year.
         conflicts: what becomes of equal rows with different labels in one split.
@@ -80,8 +84,10 @@ class MultimodalData(DataModule):
         labels: Sequence[Any] | Mapping[str, Any] | None = None,
         label_separator: str = ";",
         problem: Literal[
-            "single_label", "multi_label", "regression", "modalities", "caption"
+            "single_label", "multi_label", "regression", "modalities", "transcript"
         ] = "single_label",
+        folded: bool = True,
+        frames_per_character: float | None = None,
         split: Mapping[str, float] | None = None,
         held_out: Mapping[str, Any] | None = None,
         conflicts: Literal["drop", "keep"] = "drop",
@@ -99,25 +105,31 @@ class MultimodalData(DataModule):
             raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
         self.sources = parse_sources(source, format=format, header=header)
         self.columns = dict(columns)
-        self.captioned = problem == "caption"
-        self.inputs = Inputs(self.columns, captioned=self.captioned)
-        if self.inputs.written and tokenizer is None:
+        self.writes = problem == "transcript"
+        self.inputs = Inputs(self.columns, written=self.writes)
+        worded = bool(self.inputs.texts) or self.writes
+        if worded and tokenizer is None:
             raise ConfigError(
                 "data.tokenizer: texts need one; `${model.text.tokenizer}` is that of the text tower, "
-                "`${model.language.tokenizer}` that of the language model that writes captions"
+                "`${model.language.tokenizer}` that of the language model that writes"
             )
         self.tokenizer = (
             build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
-            if tokenizer is not None and self.inputs.written
+            if tokenizer is not None and worded
             else None
         )
         given = any(one.split or one.format == "hub" for one in self.sources)
         self.shares = parse_shares(split, told=bool(self.inputs.roles.split) or given)
         self.licence, self.problem, self.labels, self.separator = licence, problem, labels, label_separator
-        self.labelled = problem not in {"modalities", "caption"}
+        self.labelled = problem != "modalities"
         read_as: Problem = problem if self.labelled else "single_label"
-        self.read_label = label_reader(labels, problem=read_as, separator=label_separator)
-        free = problem in {"regression", "caption"}  # raters may differ about a number, or say it otherwise
+        self.folded, self.frames_per_character = folded, frames_per_character
+        self.read_label = (
+            transcript_reader(labels, folded=folded, target=self.inputs.target)
+            if self.writes
+            else label_reader(labels, problem=read_as, separator=label_separator)
+        )
+        free = self.writes or problem == "regression"  # raters may differ about a number, or say it otherwise
         keep = "keep" if free else conflicts
         self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
         self.held_out = {name: _listed(value) for name, value in (held_out or {}).items()}
@@ -144,11 +156,18 @@ class MultimodalData(DataModule):
             "labels": [self.problem, self.labels, self.separator],
             "shares": self.shares,
             **({"held_out": self.held_out} if self.held_out else {}),
+            **self._transcript,
             "policy": vars(self.policy),
             "tokenizer": [self.tokenizer.identity(), self.max_length] if self.tokenizer else [],
             "fitted": self._fitted_facts(),
             "shown": [self.licence, self.max_rejected],
         }
+
+    @property
+    def _transcript(self) -> dict[str, Any]:
+        """What texts that are targets depend on; nothing for other targets."""
+        told = [self.folded, self.frames_per_character]
+        return {"transcript": told} if self.writes else {}
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read, decode, clean, settle, encode."""
@@ -163,7 +182,7 @@ class MultimodalData(DataModule):
                 }
                 self._cleaner = Cleaner(
                     inputs=self.inputs, writers=writers, read_label=self.read_label, labelled=self.labelled,
-                    licence=self.licence, held_out=self.held_out,
+                    licence=self.licence, held_out=self.held_out, frames_per_character=self.frames_per_character,
                 )  # fmt: skip
                 read, places = ingest(self, staging, folder, keep=keep)
             settled = settle(staging, self.policy)
@@ -233,12 +252,12 @@ class MultimodalData(DataModule):
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> ModalityTable:
         """Inputs and labels of a split; training rows are augmented."""
-        inputs = Inputs(self.columns, captioned=self.captioned)
+        inputs = Inputs(self.columns, written=self.writes)
         for name, kind in inputs.cells.items():
             kind.restore(spec.inputs[name])
-        tokenizer = load_tokenizer(folder) if inputs.written else None
-        for text in inputs.written:
-            text.tokenizer = tokenizer
+        tokenizer = load_tokenizer(folder) if inputs.texts else None
+        for kind in inputs.texts.values():
+            kind.tokenizer = tokenizer
         path = folder / f"{split}.arrow"
         return ModalityTable(path=path, spec=spec, inputs=inputs, training=split == "train", seed=self.seed)
 

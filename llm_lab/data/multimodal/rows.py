@@ -14,6 +14,7 @@ from llm_lab.data.multimodal.ingest import CELLS
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind
 from llm_lab.data.multimodal.table import SHOWN, row_writer
+from llm_lab.data.multimodal.transcripts import WRITTEN, encode
 from llm_lab.data.progress import progress
 from llm_lab.data.source import SPLITS
 from llm_lab.data.staging import KEPT, Staging
@@ -24,19 +25,14 @@ if TYPE_CHECKING:
     from llm_lab.data.multimodal.module import MultimodalData
 
 CHUNK = 512
-LOSSY = (
-    "captions are not the same after the tokenizer (case, blanks, unknown letters, `max_length`): metrics compare with "
-    "what it leaves of them"
-)
 
 
 @dataclass(kw_only=True)
 class Written:
-    """Rows per split, tokens of the longest text, captions that tokens do not spell out, and facts for the report."""
+    """Rows per split, tokens of the longest text, and facts for the report."""
 
     sizes: dict[str, int]
     longest: int = 0
-    lossy: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -45,48 +41,45 @@ def write_rows(data: MultimodalData, staging: Staging, folder: Path, targets: Ta
     kept = staging.count(KEPT)
     written = Written(sizes={split: kept[split] for split in SPLITS if kept.get(split)})
     data.fit_inputs(staging)
-    _prepare_texts(data, staging, folder, written)
+    tokenizer = _prepare_texts(data, staging, folder, written)
     lost = dict.fromkeys(data.inputs.kinds, 0)
     for split, size in written.sizes.items():
         rows = progress(_decoded(staging, split), f"writing {split}", size)
         with row_writer(folder / f"{split}.arrow", data.inputs, data.problem) as writer:
             while chunk := list(islice(rows, CHUNK)):
-                columns = _columns(chunk, data.inputs, targets)
+                columns = _columns(chunk, data.inputs, targets, tokenizer)
                 writer.add(columns)
                 for name in lost:
                     lost[name] += sum(_lacks(values[name]) for values, _ in chunk)
                 texts = [columns[name] for name in data.inputs.texts]
-                if caption := data.inputs.caption:
-                    texts.append(columns["label"])
-                    written.lossy += sum(
-                        caption.text(tokens) != label
-                        for tokens, (_, label) in zip(columns["label"], chunk, strict=True)
-                    )
+                if data.problem == "transcript":
+                    longest = max([written.facts.get("longest_target", 0), *map(len, columns["label"])])
+                    written.facts["longest_target"] = longest
                 written.longest = max([written.longest, *(len(row) for one in texts for row in one)])
-    if written.lossy:
-        targets.warnings.append(f"{written.lossy} {LOSSY}")
     written.facts["missing"] = {name: count for name, count in lost.items() if count}
     return written
 
 
-def _prepare_texts(data: MultimodalData, staging: Staging, folder: Path, written: Written) -> None:
+def _prepare_texts(data: MultimodalData, staging: Staging, folder: Path, written: Written) -> Any:
+    """Write the tokenizer, trained on inputs and targets that are texts, and load it; None where there are none."""
     written.facts["pad_id"] = 0
     if data.tokenizer is None:
-        return
+        return None
     from llm_lab.data.multimodal.module import load_tokenizer
 
     def texts(split: str = "train") -> Iterator[str]:
         for values, label in _decoded(staging, split):
             yield from (values[name] for name in data.inputs.texts if values[name] is not None)
-            if data.inputs.caption:
+            if data.problem == "transcript":
                 yield label
 
     data.tokenizer.save(folder / TOKENIZER, texts)
     tokenizer = load_tokenizer(folder)
-    for text in data.inputs.written:
-        text.tokenizer, text.max_length = tokenizer, data.max_length
+    for kind in data.inputs.texts.values():
+        kind.tokenizer, kind.max_length = tokenizer, data.max_length
     written.facts["pad_id"] = tokenizer.pad_token_id or 0
     written.facts["tokenizer"] = tokenizer_report(tokenizer, texts(next(iter(written.sizes))))
+    return tokenizer
 
 
 def _decoded(staging: Staging, split: str) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -95,12 +88,14 @@ def _decoded(staging: Staging, split: str) -> Iterator[tuple[Mapping[str, Any], 
 
 
 def _columns(
-    chunk: list[tuple[Mapping[str, Any], str]], inputs: Inputs, targets: Targets
+    chunk: list[tuple[Mapping[str, Any], str]], inputs: Inputs, targets: Targets, tokenizer: Any
 ) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {SHOWN: []}
-    if targets.problem != "modalities":
-        encode = inputs.caption.encode if inputs.caption else targets.encode
-        columns["label"] = [encode(label) for _, label in chunk]
+    if targets.problem == "transcript":
+        columns[WRITTEN] = [label for _, label in chunk]
+        columns["label"] = [encode(label, tokenizer) for _, label in chunk]
+    elif targets.problem != "modalities":
+        columns["label"] = [targets.encode(label) for _, label in chunk]
     for name, kind in inputs.kinds.items():
         cells = [values[name] for values, _ in chunk]
         columns[name] = [kind.encode(cell) for cell in cells] if isinstance(kind, CellKind) else cells

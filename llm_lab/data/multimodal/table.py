@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import torch
 
 from llm_lab.data.arrow import INTEGERS, ArrowWriter
 from llm_lab.data.labelled import LABEL_TYPES, LabelTable
-from llm_lab.data.multimodal.caption import IGNORED
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind, Kind, MediaKind
 from llm_lab.data.multimodal.media import open_store
+from llm_lab.data.multimodal.transcripts import WRITTEN, target_batch
 from llm_lab.data.pair_rows import text_id
 from llm_lab.data.spec import ID, PRESENT, DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
@@ -28,6 +29,8 @@ def row_writer(path: Path, inputs: Inputs, problem: Problem) -> ArrowWriter:
     """A file with a column for each input, the label, and what a reader sees of the row."""
     columns = {name: _type(kind) for name, kind in inputs.kinds.items()}
     label = {} if problem == "modalities" else {"label": LABEL_TYPES[problem]}
+    if problem == "transcript":
+        label[WRITTEN] = pa.string()
     return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), **label})
 
 
@@ -40,8 +43,7 @@ def _type(kind: Kind) -> pa.DataType:
 class ModalityTable(LabelTable):
     """Rows whose batches have tensors for each input, see `llm_lab.data.multimodal.kind`, and ``labels``.
 
-    Where inputs alone belong together, ``NAME_id`` int64 [B] is in the place of labels. For captions see
-    `llm_lab.data.multimodal.caption.Caption.batch`.
+    Where inputs alone belong together, ``NAME_id`` int64 [B] is in the place of labels.
 
     An optional input has ``NAME_present`` bool [B] beside it; what is missing is blank.
 
@@ -75,11 +77,7 @@ class ModalityTable(LabelTable):
                 total += self._sizes[name][np.maximum(self.numbers(name, rows).numpy(), 0)]
             elif kind.kind == "text":
                 total += self.counts(name, rows)
-        return total + self.counts("label", rows) if self.inputs.caption else total
-
-    def weights(self, rows: IntArray, epoch: int) -> IntArray:
-        """Tokens of the captions, where these are to be written; else one a row."""
-        return self.counts("label", rows) if self.inputs.caption else super().weights(rows, epoch)
+        return total
 
     def batch(self, rows: IntArray, epoch: int) -> Batch:
         """Tensors of every input, and labels; a batch without rows gets a filler."""
@@ -93,16 +91,23 @@ class ModalityTable(LabelTable):
             batch |= {f"{name}{part}": value for part, value in self._tensors(kind, cells, chance).items()}
             if kind.optional:
                 batch[f"{name}{PRESENT}"] = torch.tensor([_is_there(kind, cell) for cell in cells])
-        if self.inputs.caption:
-            batch |= self.inputs.caption.batch(self.column("label", chosen))
-            return batch if len(rows) else {**batch, "labels": batch["labels"].fill_(IGNORED)}
+        if self.spec.problem == "transcript":
+            texts = None if self.training else [self.written[row] for row in rows]
+            return batch | target_batch(self.column("label", rows), texts)
         if self.spec.problem != "modalities":
             return {**batch, "labels": self._labels(rows)}
         return batch | {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
 
-    def _name(self, label: Any) -> Any:
-        caption = self.inputs.caption
-        return super()._name(label) if caption is None else caption.text(label)
+    def weights(self, rows: IntArray, epoch: int) -> IntArray:
+        """Targets of each row: one, or the tokens of its text with their end."""
+        if self.spec.problem != "transcript":
+            return super().weights(rows, epoch)
+        return self.counts("label", rows)
+
+    @cached_property
+    def written(self) -> list[str]:
+        """The texts that are targets."""
+        return [text for (text,) in self.stream(WRITTEN)]
 
     def _ids(self, kind: Kind, rows: IntArray) -> torch.Tensor:
         """Numbers int64 [B] by which equal contents of an input are known."""
@@ -127,12 +132,12 @@ class ModalityTable(LabelTable):
         raw = {name: open_store(self.folder, kind) for name, kind in self.inputs.media.items()}
         kinds = self.inputs.kinds
         known: dict[tuple[str, int], Any] = {}
-        labelled = self.spec.problem != "modalities"
-        for shown, *rest in self.stream(SHOWN, *(["label"] if labelled else []), *kinds):
-            cells = dict(zip(kinds, rest[labelled:], strict=True))
+        told = {"modalities": [], "transcript": [WRITTEN]}.get(self.spec.problem, ["label"])
+        for shown, *rest in self.stream(SHOWN, *told, *kinds):
+            cells = dict(zip(kinds, rest[len(told) :], strict=True))
             vectors = {name: self._vector(kinds[name], cell, raw, known) for name, cell in cells.items()}
             row = {"text": shown, "features": np.concatenate([*vectors.values()])}
-            if labelled:
+            if told:
                 yield {**row, "label": self._name(rest[0])}
                 continue
             words = {name: " ".join(map(str, cells[name])) for name in self.inputs.texts}

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin
+from transformers import AutoModelForCausalLM
 from transformers.modeling_outputs import CausalLMOutput
 
 from llm_lab.errors import ConfigError
+from llm_lab.models.fusion.early import joined
 from llm_lab.models.fusion.saved import FusionConfig, Towers
 from llm_lab.models.tower import Tokens
 
 
-class FusionForCausalLM(Towers, GenerationMixin):
+class FusionForCausalLM(Towers):
     """Tokens of all towers, projected among the words of a language model, stand before what it writes.
 
     As LLaVA has it (Liu et al. 2023, https://arxiv.org/abs/2304.08485), with a projector of one hidden layer
-    (https://arxiv.org/abs/2310.03744). A learned vector at the end of the prefix marks where the text begins.
+    (https://arxiv.org/abs/2310.03744). The token that ends texts stands before the first word too.
     """
 
     base_model_prefix = (
@@ -33,7 +35,6 @@ class FusionForCausalLM(Towers, GenerationMixin):
         self.projector = nn.Sequential(
             nn.Linear(config.width, width), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(width, width)
         )
-        self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.post_init()
 
     def get_input_embeddings(self) -> Any:
@@ -44,57 +45,59 @@ class FusionForCausalLM(Towers, GenerationMixin):
         """Of the language model."""
         return self.language.get_output_embeddings()
 
-    def forward(self, input_ids: Tensor, *, use_cache: bool = False, **inputs: Tensor) -> CausalLMOutput:
-        """Logits [B, T + 1, V] of each token and of the one behind the last.
-
-        Args:
-            input_ids: what is written so far [B, T]; padding is on the right.
-            use_cache: not used; libraries ask for it.
-            inputs: tensors of the inputs, see `Towers.encode`.
+    def forward(self, decoder_input_ids: Tensor, **inputs: Tensor) -> CausalLMOutput:
+        """Logits [B, U, V] of the token behind each of ``decoder_input_ids`` [B, U], the first of which is the end's.
 
         Raises:
             ConfigError: prefix and text are longer than the language model reads.
         """
-        prefix = self.prefix(inputs)
-        states = torch.cat([prefix.states, self.get_input_embeddings()(input_ids)], dim=1)
-        most = getattr(self.language.config, "max_position_embeddings", None)
-        if most is not None and states.shape[1] > most:
+        seen = self._seen(decoder_input_ids, inputs)
+        length, room = decoder_input_ids.shape[1], self._room(seen)
+        if room < 0:
             raise ConfigError(
-                f"model.language: {prefix.states.shape[1]} tokens of inputs and {input_ids.shape[1]} of text, but it "
-                f"reads at most {most}; let towers give fewer tokens, or shorten data.max_length"
+                f"model.language: {seen.mask.shape[1] - length} tokens of inputs and {length} of text are {-room} more "
+                "than it reads; let towers give fewer tokens, or take one that reads more"
             )
-        mask = torch.cat([prefix.mask, torch.ones_like(input_ids)], dim=1)
         return CausalLMOutput(
             logits=self.language(
-                inputs_embeds=states,
-                attention_mask=mask,
-                position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),  # as generation numbers them
+                inputs_embeds=seen.states,
+                attention_mask=seen.mask,
+                position_ids=(seen.mask.cumsum(dim=1) - 1).clamp(min=0),  # as generation numbers them
                 use_cache=False,
-                logits_to_keep=input_ids.shape[1] + 1,
+                logits_to_keep=length,
             ).logits
         )
 
-    def prefix(self, inputs: Mapping[str, Tensor]) -> Tokens:
-        """All tokens [B, P, W] in the order of the inputs' names, then the one that marks the start."""
-        tokens = self.encode(inputs).values()
-        states = self.projector(torch.cat([one.states for one in tokens], dim=1))
-        mask = torch.cat([one.mask for one in tokens], dim=1)
-        start = self.start.to(states.dtype).expand(len(states), 1, -1)
-        return Tokens(
-            torch.cat([states, start], dim=1), torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        )
-
     @torch.no_grad()
-    def generate(self, **inputs: Tensor) -> Tensor:
-        """Token numbers [B, T] of what is written, by ``generation_config``; see `forward` for the inputs."""
-        prefix = self.prefix(inputs)
+    def generate(self, *, num_beams: int = 1, **inputs: Tensor) -> Tensor:
+        """Tokens [B, U] of the likeliest texts, filled up behind their ends."""
+        first = next(iter(inputs.values()))
+        start = torch.full((len(first), 1), int(self.config.vocabulary["end"]), device=first.device)
+        seen = self._seen(start, inputs)
+        longest = int(self.config.vocabulary["longest"])
         found: Tensor = self.language.generate(
-            inputs_embeds=prefix.states.to(self.start.dtype),
-            attention_mask=prefix.mask,
-            generation_config=self.generation_config,
+            inputs_embeds=seen.states,
+            attention_mask=seen.mask,
+            max_new_tokens=max(1, min(longest, self._room(seen))),
+            num_beams=num_beams,
+            do_sample=False,
+            eos_token_id=int(self.config.vocabulary["end"]),
+            pad_token_id=int(self.config.vocabulary["none"]),
         )
         return found
 
+    def _seen(self, written: Tensor, inputs: Mapping[str, Tensor]) -> Tokens:
+        """Embeddings of all inputs in the order of their names, then those of the text."""
+        tokens = self.encode(inputs)
+        prefix = joined(tokens, list(tokens))
+        words = self.get_input_embeddings()(written)
+        states = torch.cat([self.projector(prefix.states).to(words.dtype), words], dim=1)
+        return Tokens(states, torch.cat([prefix.mask, torch.ones_like(written)], dim=1))
 
-AutoConfig.register(FusionConfig.model_type, FusionConfig, exist_ok=True)
+    def _room(self, seen: Tokens) -> int:
+        """How many tokens more the language model reads."""
+        most = getattr(self.language.config, "max_position_embeddings", None)
+        return int(most or sys.maxsize) - seen.mask.shape[1]
+
+
 AutoModelForCausalLM.register(FusionConfig, FusionForCausalLM, exist_ok=True)

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 
 from llm_lab.config import build
+from llm_lab.data.multimodal.transcripts import end_of
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.models.classifier import PROBLEM_TYPES
 from llm_lab.models.folder import model_folder
 from llm_lab.models.fusion.captioner import FusionForCausalLM
 from llm_lab.models.fusion.saved import FusionConfig, FusionForSequenceClassification, FusionModel, Towers
+from llm_lab.models.fusion.transcribing import FusionForCTC, FusionForSpeechSeq2Seq
 from llm_lab.models.heads import Head
 from llm_lab.models.tower import Tower
 
@@ -22,6 +24,8 @@ CLASSES: dict[Head, type[Towers]] = {
     Head.SEQUENCE_CLASSIFICATION: FusionForSequenceClassification,
     Head.ENCODER: FusionModel,
     Head.CAUSAL_LM: FusionForCausalLM,
+    Head.CTC: FusionForCTC,
+    Head.SPEECH_TO_TEXT: FusionForSpeechSeq2Seq,
 }
 OWN = {
     "number": {"_target_": "llm_lab.models.tabular.Numbers"},
@@ -29,7 +33,7 @@ OWN = {
 }
 
 
-def fused(
+def fused(  # noqa: PLR0913 - the signature is the schema
     *,
     spec: DataSpec,
     head: Head = Head.SEQUENCE_CLASSIFICATION,
@@ -38,6 +42,7 @@ def fused(
     audio: Mapping[str, Any] | None = None,
     fusion: Mapping[str, Any] | None = None,
     language: Mapping[str, Any] | None = None,
+    decoder: Mapping[str, Any] | None = None,
     towers: Mapping[str, Any] | None = None,
     width: int = 128,
     dropout: float = 0.1,
@@ -52,8 +57,9 @@ def fused(
         text: node of the `Tower` of every text.
         image: of every picture.
         audio: of every sound; numbers and categories need none.
-        fusion: node of a `Fusion`, for heads that want one vector of a row.
-        language: node of a text model, for the head that writes; wrappers in it are left out.
+        fusion: node of a `Fusion`; classification needs one.
+        language: node of a text model with a causal head, for captions; wrappers in it are left out.
+        decoder: sizes of what writes texts, see `FusionForSpeechSeq2Seq`.
         towers: nodes of single inputs by name, which go before those of their kind.
         width: of the tokens that fusion gets.
         dropout: before the last layer.
@@ -68,15 +74,17 @@ def fused(
         raise ConfigError(f"model: towers with a fusion have no head for {head.value}")
     if not spec.inputs:
         raise ConfigError("model: data with several kinds of columns are wanted, such as `data=multimodal`")
+    if fusion is None and head is Head.SEQUENCE_CLASSIFICATION:
+        raise ConfigError("model.fusion: classification needs one, such as `model/fusion=concat`")
     made = _towers(spec, {"text": text, "image": image, "audio": audio, **OWN}, towers or {})
     writer = _language(language, spec) if head is Head.CAUSAL_LM else None
-    if head is Head.SEQUENCE_CLASSIFICATION and fusion is None:
-        raise ConfigError("model.fusion: nothing brings the inputs together; take one by `model/fusion=`")
     config = FusionConfig(
         inputs={name: dict(facts) for name, facts in spec.inputs.items()},
         towers={name: tower.saved() for name, tower in made.items()},
         fusion=dict(fusion or {}),
         language=None if writer is None else writer.config.to_dict(),
+        decoder=dict(decoder or {}),
+        vocabulary=vocabulary_of(spec) if spec.problem == "transcript" else {},
         width=width,
         dropout=dropout,
         modality_dropout=modality_dropout,
@@ -87,7 +95,6 @@ def fused(
         model.towers[name] = tower
     if isinstance(model, FusionForCausalLM):
         model.language = writer
-        model.generation_config = _greedy(spec)
     return model.train()
 
 
@@ -98,20 +105,6 @@ def _language(node: Mapping[str, Any] | None, spec: DataSpec) -> PreTrainedModel
         node, expected=PreTrainedModel, key="model.language", spec=spec, head=Head.CAUSAL_LM
     )
     return made
-
-
-def _greedy(spec: DataSpec) -> GenerationConfig:
-    """The likeliest token at each place, up to the end or to the longest text of the data."""
-    tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer)
-    end = tokenizer.eos_token_id
-    if end is None:
-        raise ConfigError(
-            "model.language.tokenizer: it has no token that ends a text; take `template: eos`, or another tokenizer"
-        )
-    pad = end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    return GenerationConfig(
-        do_sample=False, max_new_tokens=spec.max_length, eos_token_id=end, pad_token_id=pad
-    )
 
 
 def _towers(
@@ -128,6 +121,14 @@ def _towers(
             )
         made[name] = build(node, expected=Tower, key=f"model.{name}", column=facts, spec=spec)
     return made
+
+
+def vocabulary_of(spec: DataSpec) -> dict[str, int]:
+    """What a model that writes texts has to know of the tokens: padding stands for no symbol."""
+    tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer, trust_remote_code=False)
+    longest = 2 * int(spec.summary.get("longest_target", spec.max_length))  # other texts may be longer
+    ends = {"none": int(tokenizer.pad_token_id), "end": end_of(tokenizer)}
+    return {"size": len(tokenizer), **ends, "longest": longest}
 
 
 def labelling(spec: DataSpec) -> dict[str, Any]:

@@ -34,6 +34,9 @@ class FusionConfig(PreTrainedConfig):
         width: of the tokens that fusion gets.
         dropout: before the last layer.
         modality_dropout: probability with which a row lacks an input in training, never all of them.
+        vocabulary: of a model that writes: ``size``, the numbers of ``none`` (no symbol) and ``end``, and ``longest``,
+            tokens of a text.
+        decoder: of a model that writes token by token: ``layers``, ``heads``, ``dropout``, ``positions``.
     """
 
     model_type = "llm_lab_fusion"
@@ -48,11 +51,14 @@ class FusionConfig(PreTrainedConfig):
         width: int = 128,
         dropout: float = 0.1,
         modality_dropout: float = 0.0,
+        vocabulary: dict[str, int] | None = None,
+        decoder: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.inputs, self.towers, self.fusion = inputs or {}, towers or {}, fusion or {}
         self.language = language
         self.width, self.dropout, self.modality_dropout = width, dropout, modality_dropout
+        self.vocabulary, self.decoder = vocabulary or {}, decoder or {}
         super().__init__(**kwargs)
 
     def language_config(self) -> Any:
