@@ -64,8 +64,8 @@ class SpeechToText(Transcription):
         """Towers and decoder over texts as long as the longest of training."""
         told = super(Transcription, self).inputs(inputs)
         length = int(self.spec.summary.get("longest_target", 1))
-        rows = len(next(iter(told.values())))
-        before = torch.zeros(rows, length, dtype=torch.long, device="meta")
+        first = next(iter(told.values()))
+        before = torch.zeros(len(first), length, dtype=torch.long, device=first.device)
         return super().counted(lambda **known: model(decoder_input_ids=before, **known), inputs)
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:

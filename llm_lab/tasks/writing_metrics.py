@@ -34,7 +34,9 @@ class RougeL(ROUGEScore):
 
 
 class Bleu(SacreBLEUScore):
-    """BLEU by sacreBLEU's words (Post 2018, https://aclanthology.org/W18-6319), smoothed: texts may be short.
+    """BLEU by sacreBLEU's words (Post 2018, https://aclanthology.org/W18-6319), smoothed.
+
+    It is 0 where no ``n_gram`` words in a row agree, so that short texts want a small one.
 
     Args:
         n_gram: words in a row that are compared, at most.
