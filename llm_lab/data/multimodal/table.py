@@ -16,7 +16,7 @@ from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind, Kind, MediaKind
 from llm_lab.data.multimodal.media import open_store
 from llm_lab.data.pair_rows import text_id
-from llm_lab.data.spec import ID, PRESENT, DataSpec, Problem
+from llm_lab.data.spec import ID, PRESENT, SAME, DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
 NUMBERS = pa.list_(pa.float32())
@@ -27,7 +27,8 @@ def row_writer(path: Path, inputs: Inputs, problem: Problem) -> ArrowWriter:
     """A file with a column for each input, the label, and what a reader sees of the row."""
     columns = {name: _type(kind) for name, kind in inputs.kinds.items()}
     label = {} if problem == "modalities" else {"label": LABEL_TYPES[problem]}
-    return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), **label})
+    same = {SAME: pa.int64()} if inputs.same else {}
+    return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), **same, **label})
 
 
 def _type(kind: Kind) -> pa.DataType:
@@ -39,7 +40,7 @@ def _type(kind: Kind) -> pa.DataType:
 class ModalityTable(LabelTable):
     """Rows whose batches have tensors for each input, see `llm_lab.data.multimodal.kind`, and ``labels``.
 
-    Where inputs alone belong together, ``NAME_id`` int64 [B] is in the place of labels.
+    Where inputs alone belong together, ``NAME_id`` and ``same`` int64 [B] are in the place of labels.
 
     An optional input has ``NAME_present`` bool [B] beside it; what is missing is blank.
 
@@ -89,7 +90,12 @@ class ModalityTable(LabelTable):
                 batch[f"{name}{PRESENT}"] = torch.tensor([_is_there(kind, cell) for cell in cells])
         if self.spec.problem != "modalities":
             return {**batch, "labels": self._labels(rows)}
-        return batch | {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+        ids = {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+        return {**batch, **ids, SAME: self._same(chosen)}
+
+    def _same(self, rows: IntArray) -> torch.Tensor:
+        """Numbers int64 [B] of what makes rows belong together."""
+        return self.numbers(SAME, rows) if self.inputs.same else torch.full((len(rows),), MISSING)
 
     def _ids(self, kind: Kind, rows: IntArray) -> torch.Tensor:
         """Numbers int64 [B] by which equal contents of an input are known."""
@@ -109,14 +115,16 @@ class ModalityTable(LabelTable):
         """Yield ``text`` (what a reader sees), ``label`` and ``features`` (a vector for baselines) of each row.
 
         Where inputs alone belong together, ``inputs`` and ``ids`` are in the place of the label: a vector of each
-        input, of a text its tokens in words, and the number of its content, `MISSING` where it is not there.
+        input, of a text its tokens in words, and the number of its content, `MISSING` where it is not there; and
+        ``same``.
         """
         raw = {name: open_store(self.folder, kind) for name, kind in self.inputs.media.items()}
         kinds = self.inputs.kinds
         known: dict[tuple[str, int], Any] = {}
         labelled = self.spec.problem != "modalities"
-        for shown, *rest in self.stream(SHOWN, *(["label"] if labelled else []), *kinds):
-            cells = dict(zip(kinds, rest[labelled:], strict=True))
+        told = ["label"] if labelled else [SAME] if self.inputs.same else []
+        for shown, *rest in self.stream(SHOWN, *told, *kinds):
+            cells = dict(zip(kinds, rest[len(told) :], strict=True))
             vectors = {name: self._vector(kinds[name], cell, raw, known) for name, cell in cells.items()}
             row = {"text": shown, "features": np.concatenate([*vectors.values()])}
             if labelled:
@@ -124,7 +132,7 @@ class ModalityTable(LabelTable):
                 continue
             words = {name: " ".join(map(str, cells[name])) for name in self.inputs.texts}
             ids = {name: _content(kinds[name], cell) for name, cell in cells.items()}
-            yield {**row, "inputs": vectors | words, "ids": ids}
+            yield {**row, "inputs": vectors | words, "ids": ids, SAME: rest[0] if told else MISSING}
 
     def _vector(
         self, kind: Kind, cell: Any, raw: Mapping[str, Any], known: dict[tuple[str, int], Any]
