@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.data.record import UnusableError
+from llm_lab.data.spec import Split
 
 RED = '<rect width="100%" height="100%" fill="#f00"/>'
 
@@ -109,7 +110,7 @@ def test_drawings_and_names_from_two_sources_and_two_folders(
     spec = data.prepare()
     assert sum(spec.sizes.values()) == 37 and data.rejected is not None
     assert json.loads(data.rejected.read_text())["reason"] == "broken drawing"
-    told = {split: {row["text"] for row in data.rows(split)} for split in spec.sizes}
+    told = {split: {row["text"] for row in data.rows(cast("Split", split))} for split in spec.sizes}
     assert "face 128513" in set().union(*told.values())
     groups = {split: {f"{int(text.split()[1]):X}"[:4] for text in texts} for split, texts in told.items()}
     assert len(set().union(*groups.values())) == sum(map(len, groups.values()))
