@@ -26,7 +26,9 @@ def decoded(content: bytes, **settings: Any) -> Any:
     return Image(**{"size": 16, **settings}).decode(content)
 
 
-@pytest.mark.parametrize("before", ["", '<?xml version="1.0"?>\n<!-- a -->\n<!DOCTYPE svg>\n', "\ufeff \n"])
+@pytest.mark.parametrize(
+    "before", ["", '<?xml version="1.0"?>\n<!-- a -->\n<!DOCTYPE svg>\n', "\ufeff \n", "<!-- --> " * 200]
+)
 @pytest.mark.parametrize("attributes", ['viewBox="0 0 8 8"', 'width="90000" height="90000"'])
 def test_a_drawing_is_rendered_in_the_size_asked_for(before: str, attributes: str) -> None:
     pixels = decoded(svg(attributes=attributes, before=before))
@@ -56,6 +58,8 @@ def test_what_is_transparent_is_white() -> None:
         (svg('<image xlink:href = \'file://{red}\' xmlns:xlink="http://www.w3.org/1999/xlink"/>'),
          "drawing that refers to something outside"),
         (svg('<image href="&#47;{red}"/>'), "drawing that refers to something outside"),
+        (svg("&a;", before='<!DOCTYPE svg [<!ENTITY a "<image hr&#101;f=\'{red}\'/>">]>'),
+         "drawing that refers to something outside"),
         (svg('<image href="data:image/png;base64,AAAA"/>'), "drawing that refers to something outside"),
     ],
 )  # fmt: skip
