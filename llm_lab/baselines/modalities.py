@@ -16,7 +16,7 @@ from torch import Tensor
 
 from llm_lab.baselines.baseline import Baseline, Source
 from llm_lab.data.multimodal.kind import MISSING
-from llm_lab.data.spec import DataSpec, Split
+from llm_lab.data.spec import SAME, DataSpec, Split
 from llm_lab.tasks.metrics import collection
 from llm_lab.tasks.modality_pairs import flat, matched, measure
 from llm_lab.tasks.ranking import compare
@@ -31,29 +31,25 @@ class Rows(NamedTuple):
         inputs: of each input its vectors, or its words.
         ids: [B, N] numbers of contents.
         present: [B, N] which of them are there.
+        same: [B] numbers of what makes rows belong together.
     """
 
     inputs: dict[str, list[Any]]
     ids: Tensor
     present: Tensor
+    same: Tensor
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]], names: list[str]) -> Rows:
         """From what a data module yields."""
-        found = [(row["inputs"], [row["ids"][name] for name in names]) for row in rows]
-        ids = torch.tensor([numbers for _, numbers in found], dtype=torch.int64).reshape(-1, len(names))
-        return cls({name: [inputs[name] for inputs, _ in found] for name in names}, ids, ids != MISSING)
+        found = [(row["inputs"], [row["ids"][name] for name in names], row[SAME]) for row in rows]
+        ids = torch.tensor([numbers for _, numbers, _ in found], dtype=torch.int64).reshape(-1, len(names))
+        inputs = {name: [one[name] for one, _, _ in found] for name in names}
+        return cls(inputs, ids, ids != MISSING, torch.tensor([same for _, _, same in found]))
 
 
 class Answered(Baseline):
-    """For each direction queries are given a vector among those of the answers, and measured as a model's are.
-
-    Args:
-        same: as in `llm_lab.tasks.cross_modal.CrossModal`.
-    """
-
-    def __init__(self, *, same: str | None = None) -> None:
-        self.same = same
+    """For each direction queries are given a vector among those of the answers, and measured as a model's are."""
 
     @abstractmethod
     def learn(self, train: Iterable[Mapping[str, Any]], names: list[str]) -> None:
@@ -70,14 +66,13 @@ class Answered(Baseline):
         names = sorted(spec.inputs)
         self.learn(data.rows("train"), names)
         rows, scores = Rows.of(data.rows(split), names), collection(metrics)
-        same = None if self.same is None else names.index(self.same)
         found = {}
         for one, other in permutations(range(len(names)), 2):
             vectors = dict(zip((one, other), self.vectors(rows, names[one], names[other]), strict=True))
             blank = torch.zeros_like(vectors[one])
             whole = torch.stack([vectors.get(number, blank) for number in range(len(names))], dim=1)
-            told = {"vectors": whole, "ids": rows.ids, "present": rows.present}
-            pairs = matched(told, one, other, same).pairs
+            told = {"vectors": whole, "ids": rows.ids, "present": rows.present, SAME: rows.same}
+            pairs = matched(told, one, other).pairs
             if len(pairs.row):
                 ranks = compare(pairs)[1]
                 found[f"{names[one]}_to_{names[other]}"] = measure(scores, ranks, ranks)
@@ -88,13 +83,11 @@ class Chance(Answered):
     """Vectors that know nothing, which is what a model must be better than.
 
     Args:
-        same: see `Answered`.
         width: of the vectors.
         seed: of the vectors.
     """
 
-    def __init__(self, *, same: str | None = None, width: int = 32, seed: int = 0) -> None:
-        super().__init__(same=same)
+    def __init__(self, *, width: int = 32, seed: int = 0) -> None:
         self.width, self.chance = width, torch.Generator().manual_seed(seed)
 
     def learn(self, train: Iterable[Mapping[str, Any]], names: list[str]) -> None:
@@ -107,11 +100,7 @@ class Chance(Answered):
 
 
 class Neighbour(Answered):
-    """The answer of the training row whose query is nearest, by pixels, bands or shared words.
-
-    Args:
-        same: see `Answered`.
-    """
+    """The answer of the training row whose query is nearest, by pixels, bands or shared words."""
 
     def learn(self, train: Iterable[Mapping[str, Any]], names: list[str]) -> None:
         """Keep the rows, each input as vectors of length one."""

@@ -59,6 +59,10 @@ class Columns:
         optional = {role: columns.get(role) for role in ("split", "group")}
         return cls(text=text, label=label, pair=columns.get("pair"), **optional)
 
+    def facts(self) -> dict[str, Any]:
+        """What is asked of a table, to be hashed; without a group rows have the hash that they always had."""
+        return {role: name for role, name in vars(self).items() if name or role != "group"}
+
     def needed(self, source: Source) -> list[str]:
         """The columns that a source must have, the text's first and the label's last."""
         split = [self.split] if self.split and not source.split else []

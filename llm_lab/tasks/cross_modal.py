@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from llm_lab.data.source import nearest
-from llm_lab.data.spec import ID, PRESENT, DataSpec
+from llm_lab.data.spec import ID, PRESENT, SAME, DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.tasks.in_batch import InBatch
 from llm_lab.tasks.modality_pairs import Vectors, directions, flat, matched
@@ -25,7 +25,8 @@ class CrossModal(InBatch):
     """Contrastive loss over pairs of modalities (CLIP: Radford et al. 2021, https://arxiv.org/abs/2103.00020).
 
     For three and more it is the mean over all pairs that a row has, or over those with the anchor (ImageBind: Girdhar
-    et al. 2023, https://arxiv.org/abs/2305.05665). Equal contents are taken as one, so that no negative is right.
+    et al. 2023, https://arxiv.org/abs/2305.05665). Equal contents are taken as one, so that no negative is right;
+    where the data have a column ``same``, all that stands in rows of one value belongs together.
 
     ``test/A_to_B/METRIC`` finds what belongs to A among the B of the split; ``test/METRIC`` is their mean.
 
@@ -42,14 +43,12 @@ class CrossModal(InBatch):
         temperature: ``learned`` with the weights, bias included, or ``fixed``.
         max_scale: a learned scale does not grow beyond it.
         anchor: the input that is part of every pair that is trained; None trains all pairs.
-        same: the input whose equal contents make rows belong together, with all that stands in them: rows of one
-            word, one class. None takes each row by itself.
 
     Raises:
         ConfigError: a single modality, an input that there is not, or a scale that is none.
     """
 
-    def __init__(  # noqa: PLR0913 - the signature is the schema
+    def __init__(
         self,
         *,
         spec: DataSpec,
@@ -64,7 +63,6 @@ class CrossModal(InBatch):
         temperature: Literal["learned", "fixed"] = "fixed",
         max_scale: float = 100.0,
         anchor: str | None = None,
-        same: str | None = None,
     ) -> None:
         super().__init__(
             spec=spec, model=model, optimizer=optimizer, scheduler=scheduler, regularizers=regularizers,
@@ -81,13 +79,12 @@ class CrossModal(InBatch):
         self.bias = bias if loss == "sigmoid" else 0.0
         self.learned = {"logit_scale": temperature == "learned"}
         self.learned["logit_bias"] = self.learned["logit_scale"] and loss == "sigmoid"
-        self.anchor = self._number("anchor", anchor)
-        self.same = self._number("same", same)
+        self.anchor = self._number(anchor)
         self.scoring: dict[str, float | Tensor] = {}  # of the last batch
 
-    def _number(self, key: str, name: str | None) -> int | None:
+    def _number(self, name: str | None) -> int | None:
         if name is not None and name not in self.names:
-            raise ConfigError(f"task.{key}: there is no input `{name}`{nearest(name, self.names)}")
+            raise ConfigError(f"task.anchor: there is no input `{name}`{nearest(name, self.names)}")
         return None if name is None else self.names.index(name)
 
     def configure_model(self) -> None:
@@ -121,8 +118,8 @@ class CrossModal(InBatch):
 
     def inputs(self, batch: Batch) -> dict[str, Any]:
         """What the model gets of a batch."""
-        ids = {f"{name}{ID}" for name in self.names}
-        return {name: value for name, value in super().inputs(batch).items() if name not in ids}
+        numbers = {SAME, *(f"{name}{ID}" for name in self.names)}
+        return {name: value for name, value in super().inputs(batch).items() if name not in numbers}
 
     def told(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
         """What `Vectors` keeps."""
@@ -130,7 +127,7 @@ class CrossModal(InBatch):
         ids = torch.stack([batch[f"{name}{ID}"][:count] for name in self.names], dim=1)
         there = torch.ones(count, dtype=torch.bool, device=ids.device)
         present = torch.stack([batch.get(f"{name}{PRESENT}", there)[:count] for name in self.names], dim=1)
-        return {"vectors": outputs, "ids": ids, "present": present}
+        return {"vectors": outputs, "ids": ids, "present": present, SAME: batch[SAME][:count]}
 
     def losses_of(self, told: Mapping[str, Tensor]) -> Tensor:
         """Losses of the rows [B]."""
@@ -138,7 +135,7 @@ class CrossModal(InBatch):
         for one, other in combinations(range(len(self.names)), 2):
             if self.anchor not in {None, one, other}:
                 continue
-            rows, found, owner = matched(told, one, other, self.same)
+            rows, found, owner = matched(told, one, other)
             if len(rows):
                 weight = len(rows) / len(owner)  # a row is a target, however many pairs it has
                 total = total.index_add(0, owner, self._pair_losses(found) * weight)
@@ -156,7 +153,7 @@ class CrossModal(InBatch):
 
     def measured(self, told: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The metrics by direction, which become a table of the report, and their means."""
-        found = directions(told, self.names, self.metrics, self.same)
+        found = directions(told, self.names, self.metrics)
         rows = [
             {"direction": way, **{n: f"{v:.4f}" for n, v in values.items()}} for way, values in found.items()
         ]

@@ -10,14 +10,19 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from llm_lab.data.spec import SAME
 from llm_lab.tasks.rank_metrics import Kept
 from llm_lab.tasks.ranking import Pairs, compare, first_places, pairs
 
 
 class Vectors(Kept):
-    """Vectors [B, N, D] of the inputs of a split, numbers of their contents [B, N], and which are there [B, N]."""
+    """Vectors [B, N, D] of the inputs of a split.
 
-    names = ("vectors", "ids", "present")
+    With them are kept numbers of their contents [B, N], which are there [B, N], and the numbers of what makes rows
+    belong together [B], -1 where a row stands by itself.
+    """
+
+    names = ("vectors", "ids", "present", SAME)
 
 
 class Matched(NamedTuple):
@@ -34,20 +39,18 @@ class Matched(NamedTuple):
     owner: Tensor
 
 
-def matched(told: Mapping[str, Tensor], one: int, other: int, same: int | None = None) -> Matched:
+def matched(told: Mapping[str, Tensor], one: int, other: int) -> Matched:
     """What belongs together of two inputs.
 
     Args:
         told: what `Vectors` keeps.
         one: number of the input that asks.
         other: of that which answers.
-        same: of the input whose equal contents make rows belong together; None takes each row by itself.
     """
-    wanted = [one, other] if same is None else [one, other, same]
-    rows = told["present"][:, wanted].all(dim=1).nonzero().squeeze(1)
-    vectors, ids = told["vectors"][rows], told["ids"][rows]
-    if same is not None:
-        return _alike(rows, vectors[:, one], vectors[:, other], ids[:, one], ids[:, other], ids[:, same])
+    rows = told["present"][:, [one, other]].all(dim=1).nonzero().squeeze(1)
+    vectors, ids, same = told["vectors"][rows], told["ids"][rows], told[SAME][rows]
+    if (same >= 0).all():
+        return _alike(rows, vectors[:, one], vectors[:, other], ids[:, one], ids[:, other], same)
     found = pairs(
         {
             "anchors": vectors[:, one],
@@ -71,7 +74,7 @@ def _alike(
 
 
 def directions(
-    told: Mapping[str, Tensor], names: Sequence[str], metrics: MetricCollection, same: int | None = None
+    told: Mapping[str, Tensor], names: Sequence[str], metrics: MetricCollection
 ) -> dict[str, dict[str, Tensor]]:
     """The metrics of every ordered pair of modalities that share rows, by ``A_to_B``.
 
@@ -79,11 +82,10 @@ def directions(
         told: what `Vectors` keeps.
         names: of the inputs.
         metrics: see `llm_lab.tasks.retrieval_metrics`.
-        same: see `matched`.
     """
     found = {}
     for one, other in combinations(range(len(names)), 2):
-        both = matched(told, one, other, same).pairs
+        both = matched(told, one, other).pairs
         if len(both.row):
             ranks = compare(both)[1], compare(both.back())[1]
             found[f"{names[one]}_to_{names[other]}"] = measure(metrics, *ranks)

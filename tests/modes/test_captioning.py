@@ -63,7 +63,10 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
     result = lab("+experiment=captions", "hydra.run.dir=run")
     assert result.code == 0, result.err
     metrics = json.loads((toys / "run/metrics.json").read_text())
-    assert metrics["test/exact"] == 1.0 == metrics["test/chrf"] == metrics["test/bleu_2"] and metrics["test/perplexity"] < 1.5
+    assert (
+        metrics["test/exact"] == 1.0 == metrics["test/chrf"] == metrics["test/bleu_2"]
+        and metrics["test/perplexity"] < 1.5
+    )
     assert metrics["baseline/nearest_row/exact"] == 1.0 and 0 < metrics["baseline/common_text/exact"] < 1
     assert "baseline/nearest_row/perplexity" not in metrics and metrics["run/flops"] > 0
 

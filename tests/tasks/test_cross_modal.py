@@ -18,6 +18,7 @@ from llm_lab.tasks.modality_pairs import directions, flat, matched
 from tests.models.tiny import task_nodes, tokenizer_folder
 
 NAMES = ("picture", "sound", "word")
+NUMBER = {"kind": "number", "columns": ["a"], "optional": False}
 METRICS = {"recall_at_1": {"_target_": "llm_lab.tasks.retrieval_metrics.Recall", "k": 1}}
 MODEL = {
     "_target_": "llm_lab.models.fusion.model.fused",
@@ -30,7 +31,7 @@ MODEL = {
 def make(*names: str, **options: Any) -> CrossModal:
     spec = DataSpec(
         problem="modalities", labels=(), sizes={"train": 6}, tokenizer=tokenizer_folder(), max_length=1,
-        fingerprint="0", inputs={name: {"kind": "number", "columns": ["a"], "optional": False} for name in names or NAMES},
+        fingerprint="0", inputs=dict.fromkeys(names or NAMES, NUMBER),
     )  # fmt: skip
     node = {"_target_": "llm_lab.tasks.cross_modal.CrossModal", "metrics": METRICS, **options}
     torch.manual_seed(0)
@@ -39,14 +40,18 @@ def make(*names: str, **options: Any) -> CrossModal:
     )  # fmt: skip
 
 
-def told(rows: int = 6, inputs: int = 3, **ids: list[int]) -> dict[str, Tensor]:
+def told(
+    rows: int = 6, inputs: int = 3, same: list[int] | None = None, **ids: list[int]
+) -> dict[str, Tensor]:
     """Random directions, contents that all differ unless they are given."""
     made = torch.Generator().manual_seed(0)
     vectors = F.normalize(torch.randn(rows, inputs, 8, generator=made), dim=-1).requires_grad_()
     numbers = torch.arange(rows * inputs).view(inputs, rows).T.clone()
     for name, column in ids.items():
         numbers[:, NAMES.index(name)] = torch.tensor(column) + 1000
-    return {"vectors": vectors, "ids": numbers, "present": torch.ones(rows, inputs, dtype=torch.bool)}
+    present = torch.ones(rows, inputs, dtype=torch.bool)
+    alike = torch.full((rows,), -1) if same is None else torch.tensor(same)
+    return {"vectors": vectors, "ids": numbers, "present": present, "same": alike}
 
 
 def test_infonce_of_two_is_the_loss_of_clip() -> None:
@@ -66,9 +71,9 @@ def test_sigmoid_of_two_is_the_loss_of_siglip() -> None:
 
 
 @pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
-@pytest.mark.parametrize("same", [None, "word"])
-def test_the_order_of_the_rows_does_not_matter(loss: str, same: str | None) -> None:
-    task, rows = make(loss=loss, same=same), told(word=[1, 1, 2, 3, 3, 3])
+@pytest.mark.parametrize("same", [None, [1, 1, 2, 3, 3, 3]])
+def test_the_order_of_the_rows_does_not_matter(loss: str, same: list[int] | None) -> None:
+    task, rows = make(loss=loss), told(word=[1, 1, 2, 3, 3, 3], same=same)
     order = torch.tensor([3, 0, 5, 1, 2, 4])
     mixed = {name: value[order] for name, value in rows.items()}
     kept = {**mixed, "vectors": rows["vectors"].detach()[order]}
@@ -88,34 +93,31 @@ def test_an_anchor_is_part_of_every_trained_pair() -> None:
 
 
 def test_rows_of_one_word_belong_together() -> None:
-    rows = told(word=[7, 7, 7, 8, 8, 9])
-    found = matched(rows, 0, 1, same=2)
+    rows = told(word=[7, 7, 7, 8, 8, 9], same=[7, 7, 7, 8, 8, 9])
+    found = matched(rows, 0, 1)
     together = {(a, b) for a, b in zip(found.pairs.row.tolist(), found.pairs.column.tolist(), strict=True)}
     words = [7, 7, 7, 8, 8, 9]
     assert together == {(a, b) for a in range(6) for b in range(6) if words[a] == words[b]}
-    words_to_pictures = matched(rows, 2, 0, same=2).pairs
+    words_to_pictures = matched(rows, 2, 0).pairs
     assert len(words_to_pictures.queries) == 3 and len(words_to_pictures.row) == 6
-    rows["present"][0, 2] = False
-    assert 0 not in matched(rows, 0, 1, same=2).rows
 
 
 def test_directions_are_right_where_the_word_is() -> None:
     """Vectors that tell the word and nothing else find everything, row by row only one in so many."""
-    rows = told(word=[7, 7, 7, 8, 8, 9])
+    rows = told(word=[7, 7, 7, 8, 8, 9], same=[7, 7, 7, 8, 8, 9])
     rows["vectors"] = torch.eye(3)[[0, 0, 0, 1, 1, 2]][:, None].expand(-1, 3, -1)
-    alike = flat(directions(rows, NAMES, collection(METRICS), same=2))
+    alike = flat(directions(rows, NAMES, collection(METRICS)))
     assert alike["recall_at_1"] == 1 and len(alike) == 7
+    rows["same"] = torch.full((6,), -1)
     single = directions(rows, NAMES, collection(METRICS))
     assert single["picture_to_sound"]["recall_at_1"] == pytest.approx(1 / 6)
     assert single["picture_to_word"]["recall_at_1"] == 1
 
 
 @pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
-def test_where_no_word_stands_twice_words_and_rows_are_the_same(loss: str) -> None:
-    rows = told(word=[*range(6)])
-    assert torch.allclose(
-        make(loss=loss).losses_of(rows), make(loss=loss, same="word").losses_of(rows), atol=1e-5
-    )
+def test_where_nothing_is_the_same_each_row_stands_by_itself(loss: str) -> None:
+    task, rows = make(loss=loss), told()
+    assert torch.allclose(task.losses_of(rows), task.losses_of({**rows, "same": torch.arange(6)}), atol=1e-5)
 
 
 def batch(rows: int = 6) -> dict[str, Tensor]:
@@ -125,6 +127,7 @@ def batch(rows: int = 6) -> dict[str, Tensor]:
         **dict.fromkeys(NAMES, values),
         **ids,
         "index": torch.arange(rows),
+        "same": torch.full((rows,), -1),
         "step_targets": torch.tensor(rows),
     }
 
@@ -176,7 +179,6 @@ def test_a_learned_scale_stays_within_its_bound(monkeypatch: pytest.MonkeyPatch)
     [
         (("word",), {}, "at least two modalities"),
         (NAMES, {"anchor": "pictur"}, "task.anchor.*did you mean `picture`"),
-        (NAMES, {"same": "label"}, "task.same: there is no input `label`"),
         (NAMES, {"scale": 0.0}, "task.scale"),
         (NAMES, {"scale": 200.0}, "task.scale"),
     ],

@@ -21,6 +21,7 @@ from llm_lab.data.multimodal.transcripts import too_long
 from llm_lab.data.readers import as_uri, read
 from llm_lab.data.record import Record, Rejected, UnusableError
 from llm_lab.data.source import Source
+from llm_lab.data.spec import SAME
 
 CELLS = "cells"  # under which the staging keeps a row's inputs as JSON
 CHUNK = 512  # records whose files are decoded together
@@ -73,12 +74,14 @@ class Cleaner:
 
     def needed(self, source: Source, optional: tuple[str, ...]) -> list[str]:
         """The columns that a source must have, the label's last."""
-        roles = [
-            name
-            for name in self.inputs.roles.needed(source)
-            if self.labelled or name not in self.inputs.roles.label
+        roles, same = self.inputs.roles.needed(source), self.inputs.same
+        roles = [name for name in roles if self.labelled or name not in self.inputs.roles.label]
+        needed = [
+            *(c for c in self.inputs.columns if c not in optional),
+            *self.held_out,
+            *([same] if same else []),
+            *roles,
         ]
-        needed = [*(c for c in self.inputs.columns if c not in optional), *self.held_out, *roles]
         return list(dict.fromkeys(needed))
 
     def _row(self, record: Record | Rejected, source: Source) -> CleanRow | Rejected | None:
@@ -92,7 +95,10 @@ class Cleaner:
             self._check_room(roles.label, cells)
         except UnusableError as error:
             return Rejected(record.file, record.line, error.reason, error.detail)
-        values = {"text": self._identity(cells), CELLS: json.dumps(cells, ensure_ascii=False)}
+        text = self._identity(cells)
+        if self.inputs.same:
+            cells[SAME] = str(record.values.get(self.inputs.same))
+        values = {"text": text, CELLS: json.dumps(cells, ensure_ascii=False)}
         return replace(roles, values=values, split="test" if self._held_out(record) else roles.split)
 
     def _check_room(self, label: str, cells: Mapping[str, Any]) -> None:

@@ -12,11 +12,11 @@ from llm_lab.data.multimodal.cells import Category, Number, Text
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.kind import CellKind, Kind, MediaKind
 from llm_lab.data.source import nearest
-from llm_lab.data.spec import ID, MASK, PRESENT
+from llm_lab.data.spec import ID, MASK, PRESENT, SAME
 from llm_lab.errors import ConfigError
 
 KINDS: dict[str, type[Kind]] = {kind.kind: kind for kind in (Text, Image, Audio, Number, Category)}
-ROLES = ("label", "split", "group")
+ROLES = ("label", "split", "group", SAME)
 TAKEN = ("labels", "index", "step_targets", "input_ids")  # names that batches use for something else
 
 
@@ -24,7 +24,8 @@ class Inputs:
     """Inputs of the model by name, and the columns of label and split.
 
     Args:
-        columns: name -> settings of a kind, its ``kind`` among them; ``label``, ``split`` and ``group`` name columns.
+        columns: name -> settings of a kind, its ``kind`` among them; roles name columns: ``label``, ``split``,
+            ``group`` and ``same``.
         key: where that stands in the configuration.
         written: whether the label is a text to be written; it may be one of the texts here, which then is no input.
 
@@ -44,6 +45,7 @@ class Inputs:
         self.target = _target(nodes, names, key) if written else None
         names = tuple(self.target.columns) if self.target else names
         self.roles = Columns(text=(), label=names, split=columns.get("split"), group=columns.get("group"))
+        self.same: str | None = columns.get(SAME)
         if not nodes:
             raise ConfigError(f"{key}: name an input, such as `picture: {{kind: image, size: 64}}`")
         self.kinds = {name: make_kind(name, node, f"{key}.{name}") for name, node in nodes.items()}

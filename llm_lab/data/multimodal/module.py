@@ -46,8 +46,8 @@ class MultimodalData(DataModule):
             ``pattern``, a regular expression whose named groups are columns; the column ``file`` is the path.
         columns: input -> settings with a ``kind``: ``text``, ``image``, ``audio``, ``number``, ``category``
             (see the classes in `llm_lab.data.multimodal`), all of which know ``columns``, the names in the table,
-            and ``optional``. ``label``, ``split`` and ``group`` name the columns of these roles; rows of one group
-            stand in one split.
+            and ``optional``. ``label``, ``split``, ``group`` and ``same`` name the columns of these roles: rows of
+            one group stand in one split, inputs of rows that are the same in one belong together (``modalities``).
         licence: of the data, as the report shows it.
         tokenizer: node of a ``llm_lab.data.tokenizers.TokenizerSource``, for texts.
         format: csv, tsv, json, jsonl, parquet, hub, files; None tells it from the suffix.

@@ -14,9 +14,11 @@ from llm_lab.data.multimodal.ingest import CELLS
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind
 from llm_lab.data.multimodal.table import SHOWN, row_writer
+from llm_lab.data.pair_rows import text_id
 from llm_lab.data.multimodal.transcripts import WRITTEN, encode
 from llm_lab.data.progress import progress
 from llm_lab.data.source import SPLITS
+from llm_lab.data.spec import SAME
 from llm_lab.data.staging import KEPT, Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenizer_report import tokenizer_report
@@ -99,6 +101,8 @@ def _columns(
     for name, kind in inputs.kinds.items():
         cells = [values[name] for values, _ in chunk]
         columns[name] = [kind.encode(cell) for cell in cells] if isinstance(kind, CellKind) else cells
+    if inputs.same:
+        columns[SAME] = [text_id(values[SAME]) for values, _ in chunk]
     columns[SHOWN] = [shown(values, inputs) for values, _ in chunk]
     return columns
 

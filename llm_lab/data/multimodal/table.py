@@ -18,7 +18,7 @@ from llm_lab.data.multimodal.kind import MISSING, CellKind, Kind, MediaKind
 from llm_lab.data.multimodal.media import open_store
 from llm_lab.data.multimodal.transcripts import WRITTEN, target_batch
 from llm_lab.data.pair_rows import text_id
-from llm_lab.data.spec import ID, PRESENT, DataSpec, Problem
+from llm_lab.data.spec import ID, PRESENT, SAME, DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
 NUMBERS = pa.list_(pa.float32())
@@ -31,7 +31,8 @@ def row_writer(path: Path, inputs: Inputs, problem: Problem) -> ArrowWriter:
     label = {} if problem == "modalities" else {"label": LABEL_TYPES[problem]}
     if problem == "transcript":
         label[WRITTEN] = pa.string()
-    return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), **label})
+    same = {SAME: pa.int64()} if inputs.same else {}
+    return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), **same, **label})
 
 
 def _type(kind: Kind) -> pa.DataType:
@@ -43,7 +44,7 @@ def _type(kind: Kind) -> pa.DataType:
 class ModalityTable(LabelTable):
     """Rows whose batches have tensors for each input, see `llm_lab.data.multimodal.kind`, and ``labels``.
 
-    Where inputs alone belong together, ``NAME_id`` int64 [B] is in the place of labels.
+    Where inputs alone belong together, ``NAME_id`` and ``same`` int64 [B] are in the place of labels.
 
     An optional input has ``NAME_present`` bool [B] beside it; what is missing is blank.
 
@@ -96,7 +97,12 @@ class ModalityTable(LabelTable):
             return batch | target_batch(self.column("label", rows), texts)
         if self.spec.problem != "modalities":
             return {**batch, "labels": self._labels(rows)}
-        return batch | {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+        ids = {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+        return {**batch, **ids, SAME: self._same(chosen)}
+
+    def _same(self, rows: IntArray) -> torch.Tensor:
+        """Numbers int64 [B] of what makes rows belong together."""
+        return self.numbers(SAME, rows) if self.inputs.same else torch.full((len(rows),), MISSING)
 
     def weights(self, rows: IntArray, epoch: int) -> IntArray:
         """Targets of each row: one, or the tokens of its text with their end."""
@@ -127,22 +133,25 @@ class ModalityTable(LabelTable):
         """Yield ``text`` (what a reader sees), ``label`` and ``features`` (a vector for baselines) of each row.
 
         Where inputs alone belong together, ``inputs`` and ``ids`` are in the place of the label: a vector of each
-        input, of a text its tokens in words, and the number of its content, `MISSING` where it is not there.
+        input, of a text its tokens in words, and the number of its content, `MISSING` where it is not there; and
+        ``same``.
         """
         raw = {name: open_store(self.folder, kind) for name, kind in self.inputs.media.items()}
         kinds = self.inputs.kinds
         known: dict[tuple[str, int], Any] = {}
-        told = {"modalities": [], "transcript": [WRITTEN]}.get(self.spec.problem, ["label"])
+        labelled = self.spec.problem != "modalities"
+        label = WRITTEN if self.spec.problem == "transcript" else "label"
+        told = [label] if labelled else [SAME] if self.inputs.same else []
         for shown, *rest in self.stream(SHOWN, *told, *kinds):
             cells = dict(zip(kinds, rest[len(told) :], strict=True))
             vectors = {name: self._vector(kinds[name], cell, raw, known) for name, cell in cells.items()}
             row = {"text": shown, "features": np.concatenate([*vectors.values()])}
-            if told:
+            if labelled:
                 yield {**row, "label": self._name(rest[0])}
                 continue
             words = {name: " ".join(map(str, cells[name])) for name in self.inputs.texts}
             ids = {name: _content(kinds[name], cell) for name, cell in cells.items()}
-            yield {**row, "inputs": vectors | words, "ids": ids}
+            yield {**row, "inputs": vectors | words, "ids": ids, SAME: rest[0] if told else MISSING}
 
     def _vector(
         self, kind: Kind, cell: Any, raw: Mapping[str, Any], known: dict[tuple[str, int], Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,8 @@ CLASSES: dict[Head, type[Towers]] = {
     Head.CTC: FusionForCTC,
     Head.SPEECH_TO_TEXT: FusionForSpeechSeq2Seq,
 }
+PREPARED = ("size", "channels", "resize", "mean", "std", "rate", "features", "mels", "window", "hop")
+log = logging.getLogger(__name__)
 OWN = {
     "number": {"_target_": "llm_lab.models.tabular.Numbers"},
     "category": {"_target_": "llm_lab.models.tabular.Categories"},
@@ -165,4 +168,17 @@ def saved(
     lacking = [name for name in model.config.inputs if name not in spec.inputs]
     if lacking:
         raise RunError(f"{source}: the data have no input `{lacking[0]}`, which the model reads")
+    warn_of_changes(model.config, spec, source)
     return model.train()
+
+
+def warn_of_changes(config: FusionConfig, spec: DataSpec, source: str) -> None:
+    """Say where the data prepare an input otherwise than those that the model was trained on."""
+    for name in spec.inputs.keys() & config.inputs.keys():
+        now, before = dict(spec.inputs[name]), config.inputs[name]
+        for key in PREPARED:
+            if now.get(key) != before.get(key):
+                log.warning(
+                    "%s was trained with data.columns.%s.%s=%s, now it is %s",
+                    source, name, key, before.get(key), now.get(key),
+                )  # fmt: skip

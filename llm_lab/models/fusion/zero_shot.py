@@ -14,7 +14,7 @@ from llm_lab.data.spec import MASK, DataSpec
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.models.folder import model_folder
 from llm_lab.models.fusion.fusion import Fusion
-from llm_lab.models.fusion.model import labelling
+from llm_lab.models.fusion.model import labelling, warn_of_changes
 from llm_lab.models.fusion.saved import FusionConfig, FusionForSequenceClassification, FusionModel
 from llm_lab.models.heads import Head
 from llm_lab.models.tower import Tokens
@@ -102,6 +102,7 @@ def _classifier(space: FusionModel, spec: DataSpec, source: str) -> FusionForSeq
     for name in spec.inputs:
         if name not in space.config.inputs:
             raise RunError(f"{source}: has no input `{name}`{nearest(name, [*space.config.inputs])}")
+    warn_of_changes(space.config, spec, source)
     config = FusionConfig(
         inputs={name: dict(facts) for name, facts in spec.inputs.items()},
         towers={name: space.config.towers[name] for name in spec.inputs},
@@ -111,14 +112,15 @@ def _classifier(space: FusionModel, spec: DataSpec, source: str) -> FusionForSeq
         **labelling(spec),
     )
     model = FusionForSequenceClassification(config)
-    trained = {name.replace(".1.", ".") if name.startswith("heads.") else name: value
-               for name, value in space.state_dict().items()}  # fmt: skip
-    trained = {
-        f"fusion.{name}" if name.startswith("heads.") else name: value for name, value in trained.items()
-    }
+    trained = {_renamed(name): value for name, value in space.state_dict().items()}
     wanted = model.state_dict()
     model.load_state_dict({name: value for name, value in trained.items() if name in wanted}, strict=False)
     return model
+
+
+def _renamed(name: str) -> str:
+    """The way of an input into the space is part of fusion here, without its dropout."""
+    return f"fusion.{name.replace('.1.weight', '.weight')}" if name.startswith("heads.") else name
 
 
 @torch.inference_mode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.data.record import UnusableError
+from llm_lab.data.spec import Split
 
 RED = '<rect width="100%" height="100%" fill="#f00"/>'
 
@@ -25,7 +26,9 @@ def decoded(content: bytes, **settings: Any) -> Any:
     return Image(**{"size": 16, **settings}).decode(content)
 
 
-@pytest.mark.parametrize("before", ["", '<?xml version="1.0"?>\n<!-- a -->\n<!DOCTYPE svg>\n', "\ufeff \n"])
+@pytest.mark.parametrize(
+    "before", ["", '<?xml version="1.0"?>\n<!-- a -->\n<!DOCTYPE svg>\n', "\ufeff \n", "<!-- --> " * 200]
+)
 @pytest.mark.parametrize("attributes", ['viewBox="0 0 8 8"', 'width="90000" height="90000"'])
 def test_a_drawing_is_rendered_in_the_size_asked_for(before: str, attributes: str) -> None:
     pixels = decoded(svg(attributes=attributes, before=before))
@@ -55,6 +58,8 @@ def test_what_is_transparent_is_white() -> None:
         (svg('<image xlink:href = \'file://{red}\' xmlns:xlink="http://www.w3.org/1999/xlink"/>'),
          "drawing that refers to something outside"),
         (svg('<image href="&#47;{red}"/>'), "drawing that refers to something outside"),
+        (svg("&a;", before='<!DOCTYPE svg [<!ENTITY a "<image hr&#101;f=\'{red}\'/>">]>'),
+         "drawing that refers to something outside"),
         (svg('<image href="data:image/png;base64,AAAA"/>'), "drawing that refers to something outside"),
     ],
 )  # fmt: skip
@@ -109,7 +114,7 @@ def test_drawings_and_names_from_two_sources_and_two_folders(
     spec = data.prepare()
     assert sum(spec.sizes.values()) == 37 and data.rejected is not None
     assert json.loads(data.rejected.read_text())["reason"] == "broken drawing"
-    told = {split: {row["text"] for row in data.rows(split)} for split in spec.sizes}
+    told = {split: {row["text"] for row in data.rows(cast("Split", split))} for split in spec.sizes}
     assert "face 128513" in set().union(*told.values())
     groups = {split: {f"{int(text.split()[1]):X}"[:4] for text in texts} for split, texts in told.items()}
     assert len(set().union(*groups.values())) == sum(map(len, groups.values()))

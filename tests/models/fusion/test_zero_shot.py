@@ -84,3 +84,11 @@ def test_a_space_without_texts_has_no_prompts(tmp_path: Path) -> None:
     make("picture", "sound", head=Head.ENCODER).save_pretrained(tmp_path)
     with pytest.raises(RunError, match="one text, it has none"):
         zero_shot(spec=PICTURES, source=str(tmp_path))
+
+
+def test_a_picture_that_is_prepared_otherwise_is_told(
+    trained: tuple[Path, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    inputs = {"picture": {**PICTURES.inputs["picture"], "size": [32, 32]}}
+    zero_shot(spec=replace(PICTURES, inputs=inputs), source=str(trained[0]))
+    assert "data.columns.picture.size=[16, 16], now it is [32, 32]" in caplog.text
