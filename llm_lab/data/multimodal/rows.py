@@ -14,8 +14,8 @@ from llm_lab.data.multimodal.ingest import CELLS
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind
 from llm_lab.data.multimodal.table import SHOWN, row_writer
-from llm_lab.data.pair_rows import text_id
 from llm_lab.data.multimodal.transcripts import WRITTEN, encode
+from llm_lab.data.pair_rows import text_id
 from llm_lab.data.progress import progress
 from llm_lab.data.source import SPLITS
 from llm_lab.data.spec import SAME
