@@ -10,6 +10,8 @@ from llm_lab.assets.parser import parse
 from llm_lab.assets.uri import ArchiveUri, AssetUri, GitUri, HubUri, PackageUri, RemoteUri, RunUri
 from llm_lab.errors import AssetError
 
+GGUF = ".gguf"  # the suffix of one file with weights, sizes and tokenizer of a model
+
 
 def resolve(uri: str, *, base: Path | None = None, licence: str = "") -> Path:
     """The checked, cached local file or folder of an asset URI (forms: `llm_lab.assets.uri`).
@@ -26,9 +28,17 @@ def resolve(uri: str, *, base: Path | None = None, licence: str = "") -> Path:
         raise AssetError(f"{uri}: {error}") from error
 
 
-def saved_in(folder: Path) -> Path:
-    """The model folder of a run directory; any other folder as it is."""
-    return folder / "model" if (folder / "model" / "config.json").is_file() else folder
+def saved_in(path: Path) -> Path:
+    """The Hugging Face folder of a run directory or of a GGUF file, which is converted once; any other folder as it is.
+
+    Raises:
+        AssetError: a GGUF file that transformers cannot read.
+    """
+    if path.suffix == GGUF and path.is_file():
+        from llm_lab.assets.gguf import converted
+
+        return converted(path)
+    return path / "model" if (path / "model" / "config.json").is_file() else path
 
 
 def _path_of(uri: AssetUri, base: Path | None, licence: str) -> Path:

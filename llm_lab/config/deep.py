@@ -27,6 +27,8 @@ INNER = {
     **{f"model.{kind}": "llm_lab.models.tower.Tower" for kind in ("text", "image", "audio", "towers.*")},
     "model.text.tokenizer": "llm_lab.data.tokenizers.TokenizerSource",
     "model.fusion": "llm_lab.models.fusion.fusion.Fusion",
+    "model.language": "transformers.PreTrainedModel",
+    "model.language.tokenizer": "llm_lab.data.tokenizers.TokenizerSource",
     "data.transforms.*": "llm_lab.data.transforms.Transform",
     "model.wrappers.*": "llm_lab.models.wrapper.Wrapper",
     "task.metrics.*": "torchmetrics.Metric",

@@ -30,6 +30,9 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "LinkPrediction": ("triples",),
     "GraphQuestions": ("entities",),
     "CrossModal": ("modalities",),
+    "SpeechRecognition": ("transcript",),
+    "SpeechToText": ("transcript",),
+    "Captioning": ("transcript",),
     **dict.fromkeys(LANGUAGE, ("language",)),
 }
 BASELINES: Mapping[str, tuple[str, ...]] = {
@@ -46,7 +49,11 @@ BASELINES: Mapping[str, tuple[str, ...]] = {
     "frequency.Frequency": ("triples",),
     "answers.CommonAnswer": ("entities",),
     "answers.CommonPath": ("entities",),
-    "chance.Chance": ("modalities",),
+    "modalities.Chance": ("modalities",),
+    "modalities.Neighbour": ("modalities",),
+    "transcripts.CommonText": ("transcript",),
+    "transcripts.CommonWords": ("transcript",),
+    "transcripts.NearestRow": ("transcript",),
 }
 SUITED = {
     "single_label": ("sequence_classification", "text_classification"),
@@ -59,6 +66,7 @@ SUITED = {
     "triples": ("link_prediction", "link_prediction"),
     "entities": ("graph_questions", "graph_questions"),
     "modalities": ("cross_modal", "cross_modal"),
+    "transcript": ("captioning`, `task=speech_to_text` or `task=speech_recognition", "transcripts"),
     "language": ("masked_lm` or `task=causal_lm", "language"),
 }
 

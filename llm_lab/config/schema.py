@@ -35,7 +35,7 @@ GROUPS: dict[str, Group] = {
     "model": Group(
         base="torch.nn.Module", injected=("spec", "head"), inner={
             "wrappers": ("module", "model", "spec"), "text": TOWER, "image": TOWER, "audio": TOWER, "towers": TOWER,
-            "fusion": ("names", "width"),
+            "fusion": ("names", "width"), "language": ("spec", "head"),
         },
     ),
     "task": Group(

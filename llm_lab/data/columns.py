@@ -13,16 +13,20 @@ from llm_lab.data.spec import Split
 from llm_lab.data.text_files import check_text
 from llm_lab.errors import ConfigError
 
-ROLES = ("text", "pair", "label", "split")
+ROLES = ("text", "pair", "label", "split", "group")
 
 
 @dataclass(frozen=True, slots=True)
 class CleanRow:
-    """A usable row: ``values`` holds ``text``, each column it is joined from, and ``pair`` where there is one."""
+    """A usable row: ``values`` holds ``text``, each column it is joined from, and ``pair`` where there is one.
+
+    Rows of one ``group`` never stand in several splits; without it a row is known by its text.
+    """
 
     values: Mapping[str, str]
     label: str
     split: Split | None
+    group: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +34,14 @@ class Columns:
     """Column names by role; text columns are joined by line breaks, labels may have a column each.
 
     ``pair`` is a second text, apart from the first: the hypothesis of a premise, the paraphrase of a sentence.
+    ``group`` holds what rows have in common that must not stand in several splits: a patient, a page, a base form.
     """
 
     text: tuple[str, ...]
     label: tuple[str, ...]
     pair: str | None = None
     split: str | None = None
+    group: str | None = None
 
     @classmethod
     def parse(cls, columns: Mapping[str, Any]) -> Columns:
@@ -50,14 +56,21 @@ class Columns:
         text, label = _names(columns.get("text", "text")), _names(columns.get("label", "label"))
         if not text:
             raise ConfigError("data.columns.text: name the column that holds the text")
-        return cls(text=text, label=label, pair=columns.get("pair"), split=columns.get("split"))
+        optional = {role: columns.get(role) for role in ("split", "group")}
+        return cls(text=text, label=label, pair=columns.get("pair"), **optional)
+
+    def facts(self) -> dict[str, Any]:
+        """What is asked of a table, to be hashed; without a group rows have the hash that they always had."""
+        return {role: name for role, name in vars(self).items() if name or role != "group"}
 
     def needed(self, source: Source) -> list[str]:
         """The columns that a source must have, the text's first and the label's last."""
         split = [self.split] if self.split and not source.split else []
         hub = ["split"] if source.format == "hub" and not source.split and not self.split else []
-        pair = [self.pair] if self.pair else []
-        return list(dict.fromkeys([*self.text, *pair, *split, *hub, *(() if source.label else self.label)]))
+        pair, group = ([name] if name else [] for name in (self.pair, self.group))
+        return list(
+            dict.fromkeys([*self.text, *pair, *group, *split, *hub, *(() if source.label else self.label)])
+        )
 
     def clean(self, record: Record, source: Source, read_label: Reader) -> CleanRow | None:
         """Check one record; None where its label lies between the thresholds.
@@ -73,7 +86,9 @@ class Columns:
         values = {"text": joined} if len(texts) == 1 else {**texts, "text": joined}
         if self.pair:
             values["pair"] = _text(record.values.get(self.pair))
-        return CleanRow(values, label, source.split or self._split(record.values, source))
+        split = source.split or self._split(record.values, source)
+        group = None if self.group is None else str(record.values.get(self.group))
+        return CleanRow(values, label, split, group)
 
     def _label(self, values: Mapping[str, Any]) -> Any:
         if len(self.label) == 1:

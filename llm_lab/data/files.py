@@ -46,10 +46,12 @@ def read_files(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Re
 def read_pixels(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
     """Yield a row per line of comma-separated pixel values, 0 to 255: ``image`` is all but the last, ``label`` that.
 
+    ``line`` is the number of the line, by which rows can be told apart.
+
     Raises:
         DataError: a column is needed that there is not.
     """
-    check_columns(["image", "label"], needed, path)
+    check_columns(["image", "label", "line"], needed, path)
     with open_text(path, encoding=source.encoding, newline="\n") as stream:
         for number, line in enumerate(stream, start=1):
             *cells, label = line.strip().split(source.delimiter or ",")
@@ -58,4 +60,4 @@ def read_pixels(path: Path, source: Source, needed: Sequence[str]) -> Iterator[R
             except ValueError:
                 yield Rejected(path.name, number, "pixels that are no numbers", line)
                 continue
-            yield Record(path.name, number, {"image": values, "label": label.strip()})
+            yield Record(path.name, number, {"image": values, "label": label.strip(), "line": number})

@@ -14,7 +14,12 @@ from llm_lab.data.arrow import IDS, INTEGERS, TYPES, ArrowWriter, TokenTable
 from llm_lab.data.spec import DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
-LABEL_TYPES = {"single_label": pa.int32(), "multi_label": INTEGERS, "regression": pa.float64()}
+LABEL_TYPES = {
+    "single_label": pa.int32(),
+    "multi_label": INTEGERS,
+    "regression": pa.float64(),
+    "transcript": INTEGERS,
+}
 
 
 def label_writer(
@@ -67,7 +72,7 @@ class LabelTable(TokenTable):
             yield {**dict(zip(names, texts, strict=False)), "label": self._name(label)}
 
     def _name(self, label: Any) -> Any:
-        if self.spec.problem == "regression":
+        if self.spec.problem in {"regression", "transcript"}:
             return label
         names = self.spec.labels
         return [names[one] for one in label] if isinstance(label, list) else names[label]

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm_lab.data.source import Source
 
 EXCERPT = 200  # characters of a rejected row that are kept
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A row with its place; ``line`` counts from 1 and is the row number where a format has no lines."""
+    """A row with its place; ``line`` counts from 1 and is the row number where a format has no lines.
+
+    ``origins`` names the source of columns that another source was joined for.
+    """
 
     file: str
     line: int
     values: Mapping[str, Any]
+    origins: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import PurePosixPath
@@ -33,7 +33,7 @@ class Source:
         name: name in the configuration, empty for a single source.
         split: the split that all its rows belong to; None where a column or the text's hash decides.
         label: the label of all its rows; None where a column holds it.
-        format: csv, tsv, json, jsonl, parquet, text, folder, files, pixels, windows or hub.
+        format: csv, tsv, json, jsonl, mapping, parquet, text, folder, files, pixels, windows or hub.
         header: column names of a table that has no header row.
         encoding: text encoding of the file.
         delimiter: what stands between fields; by default a comma in CSV and a tab in TSV.
@@ -44,6 +44,11 @@ class Source:
         path: makes a path of a cell, which stands in the place of ``{}``.
         pattern: regular expression over the paths of a folder of files; its named groups are columns.
         windows: of recordings: ``length`` and ``stride`` in samples, shares of the latest for ``val`` and ``test``.
+        where: column -> regular expression; rows whose cells do not match as a whole are left out.
+        join: sources whose columns are put beside those of this one, see `llm_lab.data.joins`.
+        by: of a joined source: the column that both have, or this one's column -> that of the joined one.
+        joined: draws rows that are several rows, see `llm_lab.data.multimodal.joined.JoinRows`.
+        spoken: lets a program speak texts, see `llm_lab.data.multimodal.spoken.SpeakRows`.
         optional: columns that are read where they are there; said by our code, not by a configuration.
     """
 
@@ -62,6 +67,11 @@ class Source:
     path: str | None = None
     pattern: str | None = None
     windows: Mapping[str, float] | None = None
+    where: Mapping[str, str] | None = None
+    join: tuple[Source, ...] = ()
+    by: str | Mapping[str, str] | None = None
+    joined: Mapping[str, Any] | None = None
+    spoken: Mapping[str, Any] | None = None
     optional: tuple[str, ...] = ()
 
 
@@ -87,8 +97,8 @@ def parse_sources(source: str | Mapping[str, Any], **defaults: Any) -> tuple[Sou
     return found
 
 
-def _entry(name: str, entry: Any, defaults: Mapping[str, Any]) -> Source:
-    key = f"data.source.{name}" if name else "data.source"
+def _entry(name: str, entry: Any, defaults: Mapping[str, Any], *, at: str = "data.source") -> Source:
+    key = f"{at}.{name}" if name else at
     if not isinstance(entry, Mapping) or not isinstance(entry.get("uri"), str):
         raise ConfigError(f"{key}: expected a URI or a mapping that holds `uri`, found {entry!r}")
     for unknown in entry.keys() - set(ENTRY_KEYS):
@@ -97,7 +107,18 @@ def _entry(name: str, entry: Any, defaults: Mapping[str, Any]) -> Source:
     values["split"] = _split(values.get("split") or (name if name in SPLIT_NAMES else None), key)
     values["label"] = None if values.get("label") is None else str(values["label"])
     values["format"] = values.get("format") or guess_format(values["uri"])
+    values["join"] = tuple(_joined(values.get("join") or {}, f"{key}.join"))
     return Source(name=name, **values)
+
+
+def _joined(entries: Mapping[str, Any], key: str) -> Iterator[Source]:
+    for name, entry in entries.items():
+        if entry is None:
+            continue
+        source = _entry(name, {"uri": entry} if isinstance(entry, str) else entry, {}, at=key)
+        if not source.by:
+            raise ConfigError(f"{key}.{name}.by: say by which column its rows are found")
+        yield source
 
 
 def _split(name: str | None, key: str) -> Split | None:

@@ -19,10 +19,12 @@ Problem = Literal[
     "triples",
     "entities",
     "modalities",
+    "transcript",
 ]
 Split = Literal["train", "val", "test"]
 MASK, PRESENT = "_mask", "_present"  # behind an input's name: which of its tokens count, in which rows it is
 ID = "_id"  # the number of its content
+SAME = "same"  # number of what rows have in common that makes their inputs belong together; -1 for a row by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,8 @@ class DataSpec:
         problem: what a target is: one label, a set of labels, a number, a label per word (``tokens``), an answer in
             a context (``span``), one text of several (``choice``), the text that belongs to another (``pairs``),
             text itself (``language``), an entity that completes a triple of a graph (``triples``), the entities
-            that answer a question (``entities``), or the other inputs of a row (``modalities``).
+            that answer a question (``entities``), the other inputs of a row (``modalities``), or a text to be written
+            (``transcript``).
         labels: label names in the order of the model's outputs; one name (the column) for regression, none where
             a target is no label.
         sizes: rows per split, for the splits that exist (``train``, ``val``, ``test``).

@@ -107,7 +107,8 @@ class Staging:
         told = None if self.fold and row.split == "val" else row.split  # a fold takes its place
         made = told in {None, "train"}
         content = json.dumps(row.values, ensure_ascii=False)
-        return number, told or "train", made, row.label, key_of(text), key_of(folded(text)), content
+        fold = key_of(folded(text) if row.group is None else row.group)
+        return number, told or "train", made, row.label, key_of(text), fold, content
 
     def _insert(self, chunk: list[tuple[Any, ...]]) -> None:
         self._db.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, NULL)", (row[:-1] for row in chunk))

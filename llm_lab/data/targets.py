@@ -51,6 +51,8 @@ class Targets:
         """
         if problem == "regression":
             return cls(problem=problem, names=(columns.label[0],), counts=(), warnings=[])
+        if problem == "transcript":
+            return cls(problem=problem, names=(), counts=(), warnings=[])
         found = _counts(staging.label_counts(), problem)
         if len(found) > MOST_LABELS:
             raise DataError(

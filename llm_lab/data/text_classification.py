@@ -39,8 +39,9 @@ class TextClassificationData(SourceData):
         header: column names of tables that have no header row.
         delimiter: what stands between fields, where it is neither CSV's comma nor TSV's tab.
         encoding: of text files.
-        columns: the column of each role, ``text``, ``pair``, ``label``, ``split``; several columns may make up a
-            text, and a pair is a second text that the model is told apart from the first.
+        columns: the column of each role, ``text``, ``pair``, ``label``, ``split``, ``group``; several columns may
+            make up a text, a pair is a second text that the model is told apart from the first, and rows of one group
+            stand in one split.
         labels: names, or a mapping from a name to its values or conditions (``llm_lab.data.labels``).
         label_separator: stands between the labels of a cell where ``problem`` is ``multi_label``.
         problem: what a target is.
@@ -119,7 +120,7 @@ class TextClassificationData(SourceData):
         return {
             "format": FORMAT,
             "sources": [identity(source) for source in self.sources],
-            "columns": vars(self.columns),
+            "columns": self.columns.facts(),
             "labels": [self.problem, self.labels, self._told],
             "shares": self.shares,
             "policy": vars(self.policy),

@@ -11,7 +11,7 @@ from llm_lab.errors import AssetError
 def model_folder(source: str, *, licence: str = "") -> Path:
     """The local folder of a model: a folder's path as it is, anything else through the asset resolver.
 
-    Of a run directory it is the ``model`` in it.
+    Of a run directory it is the ``model`` in it; a GGUF file is converted once.
 
     Args:
         source: URI or path.

@@ -9,7 +9,7 @@ from torch import nn
 from llm_lab.errors import ConfigError
 from llm_lab.models.structure import layer_stack, parameter_depths
 
-Freeze = Literal["embeddings", "backbone"] | int | None
+Freeze = Literal["embeddings", "backbone"] | int | bool | None
 
 
 def freeze_parameters(model: nn.Module, what: Freeze) -> None:
@@ -18,12 +18,15 @@ def freeze_parameters(model: nn.Module, what: Freeze) -> None:
     Args:
         model: any model with one stack of layers.
         what: ``embeddings``; a number n, for the embeddings and the first n layers; ``backbone``, for all but
-            the head; None for nothing.
+            the head; ``true`` for everything; None or ``false`` for nothing.
 
     Raises:
         ConfigError: the model has fewer layers than are to be frozen.
     """
-    if what is None:
+    if what is None or what is False:
+        return
+    if what is True:
+        model.requires_grad_(requires_grad=False)
         return
     layers = len(layer_stack(model)[1])
     limit = {"embeddings": 0, "backbone": layers}.get(what) if isinstance(what, str) else what

@@ -19,6 +19,8 @@ class Head(StrEnum):
     PRETRAINING = "AutoModelForPreTraining"
     CAUSAL_LM = "AutoModelForCausalLM"
     SEQ2SEQ_LM = "AutoModelForSeq2SeqLM"
+    CTC = "AutoModelForCTC"
+    SPEECH_TO_TEXT = "AutoModelForSpeechSeq2Seq"
     ENCODER = "AutoModel"
 
     @property

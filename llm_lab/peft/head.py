@@ -8,7 +8,7 @@ from torch import nn
 
 
 def head_of(model: nn.Module) -> set[int]:
-    """Identities of the parameters outside the backbone.
+    """Identities of the parameters outside the backbone, without those that somebody froze.
 
     The output layer of a language model is no head: it is pretrained, and often the embedding table itself.
     """
@@ -16,7 +16,7 @@ def head_of(model: nn.Module) -> set[int]:
     words = getattr(model, "get_output_embeddings", lambda: None)()
     others = [part for part in (backbone, words) if part is not None]
     inside = {id(parameter) for part in others for parameter in part.parameters()}
-    return {id(parameter) for parameter in model.parameters()} - inside
+    return {id(parameter) for parameter in model.parameters() if parameter.requires_grad} - inside
 
 
 def train_only(model: nn.Module, wanted: Callable[[str, nn.Parameter], bool]) -> None:

@@ -29,7 +29,10 @@ MANIFEST = {  # of models that read several kinds of columns
 TASKS = {
     "ReplacedToken": "detector:Detector",
     "SpanCorruption": "filler:Filler",
-}  # that say something else of texts than their problem's others
+    "SpeechRecognition": "transcriber:Transcriber",
+    "SpeechToText": "transcriber:Writer",
+    "Captioning": "transcriber:Captioner",
+}  # that say something else than their problem's others
 
 
 def predictor(folder: Path) -> Predictor:

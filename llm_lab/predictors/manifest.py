@@ -1,8 +1,9 @@
-"""Labels and numbers for rows of a manifest: texts, and files beside it."""
+"""Labels, numbers and vectors for rows of a manifest: texts, and files beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import mimetypes
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,7 +48,10 @@ class ManifestClassifier(Predictor):
         return self.inputs.columns
 
     def read(self, source: str, column: str | None) -> Iterator[Row]:
-        """Yield the rows of a manifest; ``column`` takes the place of the first input's own."""
+        """Yield the rows of a manifest, a row for a sound or picture itself, or rows for all those in a folder.
+
+        ``column`` takes the place of the first input's own.
+        """
         kind = next(iter(self.inputs.kinds.values()))
         if column:
             kind.given = [column]
@@ -55,6 +59,9 @@ class ManifestClassifier(Predictor):
         needed = next(
             (one.columns[0] for one in self.inputs.kinds.values() if not one.optional), kind.columns[0]
         )
+        if files := media_files(Path(source)):
+            self.root = files[0].parent.resolve()
+            return iter([{needed: file.name} for file in files])
         return read_rows(source, column=needed)
 
     def answer(self, rows: list[Row]) -> Iterator[Row]:
@@ -78,10 +85,12 @@ class ManifestClassifier(Predictor):
     def _nothing(self) -> Row:
         return {"value": ""} if self.facts["problem"] == "regression" else {"label": "", "probability": ""}
 
-    def _outputs(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.model(**batch).logits.float()
+    def _outputs(self, batch: dict[str, torch.Tensor]) -> Iterable[Any]:
+        """What the model says of each row."""
+        outputs: torch.Tensor = self.model(**batch).logits.float()
+        return outputs
 
-    def _said(self, output: torch.Tensor, cells: Mapping[str, Any]) -> Row:
+    def _said(self, output: Any, cells: Mapping[str, Any]) -> Row:
         return answer_of(output, self.model.config.id2label, self.model.config.problem_type)
 
     def _cells(self, row: Row) -> dict[str, Any] | UnusableError:
@@ -117,6 +126,14 @@ class ManifestClassifier(Predictor):
             if kind.optional:
                 batch[f"{name}{PRESENT}"] = torch.tensor([cell is not None for cell in cells])
         return batch
+
+
+def media_files(path: Path) -> list[Path]:
+    """The sounds and pictures that a folder holds, or the one that a path is; none where it is a table."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and media_files(file))
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return [path] if path.is_file() and kind.startswith(("audio/", "image/")) else []
 
 
 class ManifestEmbedder(ManifestClassifier):

@@ -12,23 +12,20 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from llm_lab.data.spec import DataSpec
-from llm_lab.models.heads import Head
 from llm_lab.models.sentence import embed, write_sentence_files
 from llm_lab.tasks.artifact import limit
-from llm_lab.tasks.metrics import collection
+from llm_lab.tasks.in_batch import InBatch
 from llm_lab.tasks.ranking import compare, pairs
 from llm_lab.tasks.retrieval_metrics import Embeddings
-from llm_lab.tasks.task import Batch, Task
+from llm_lab.tasks.task import Batch
 
 
-class Contrastive(Task):
+class Contrastive(InBatch):
     """Multiple-negatives ranking loss (Henderson et al. 2017, https://arxiv.org/abs/1705.00652).
 
     Each pair of an anchor and a positive is a target: cross-entropy of the positive among all candidates of the
-    batch, those that belong to the same anchor left out and equal texts taken as one. The batch is that of all
-    ranks: the gradient does not depend on their number. Accumulated micro-batches do not see each other's texts:
-    for more negatives raise ``data.batch_size``, and lower ``chunk`` where memory is short. ``val/loss`` and
-    ``test/loss`` are over the whole split, however it is cut.
+    batch, those that belong to the same anchor left out and equal texts taken as one; see `InBatch`. For more
+    negatives raise ``data.batch_size``, and lower ``chunk`` where memory is short.
 
     Args:
         spec: see `Task`.
@@ -44,8 +41,6 @@ class Contrastive(Task):
         chunk: texts that go through the model together, computed again in the backward pass, so that memory does
             not grow with the batch (as GradCache, Gao et al. 2021, https://arxiv.org/abs/2101.06983); None for all.
     """
-
-    head = Head.ENCODER
 
     def __init__(
         self,
@@ -63,12 +58,11 @@ class Contrastive(Task):
         chunk: int | None = None,
     ) -> None:
         super().__init__(
-            spec=spec, model=model, optimizer=optimizer, scheduler=scheduler, regularizers=regularizers
-        )
+            spec=spec, model=model, optimizer=optimizer, scheduler=scheduler, regularizers=regularizers,
+            metrics=metrics, split=Embeddings(),
+        )  # fmt: skip
         self.pooling, self.normalize = pooling, normalize
         self.scale, self.symmetric, self.chunk = scale, symmetric, chunk
-        self.split = Embeddings()
-        self.metrics = collection(metrics)
 
     def configure_model(self) -> None:
         """As `Task.configure_model`; the pooler that some encoders bring along is kept, but gets no gradient."""
@@ -97,45 +91,25 @@ class Contrastive(Task):
             model(input_ids=inputs["candidate_ids"], attention_mask=inputs["candidate_mask"]),
         ]
 
-    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Losses of the pairs of all ranks [P], from the vectors of this one.
+    def told(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Vectors of a batch with the numbers of their texts."""
+        count = len(batch["anchor"])
+        numbers = {name: batch[name] for name in Embeddings.names if name in batch}
+        return {"anchors": outputs[:count], "candidates": outputs[count:], **numbers}
 
-        Other ranks' vectors come without gradient: each rank computes the loss of all, and has the gradient with
-        regard to its own texts, which the strategy adds up.
-        """
-        whole = {name: self.gathered(value) for name, value in _named(outputs, batch).items()}
-        return self._losses(whole)[0]
+    def losses_of(self, told: Mapping[str, Tensor]) -> Tensor:
+        """Losses of the pairs [P]."""
+        found = pairs(told)
+        forward = compare(found, scale=self.scale)[0]
+        return (forward + compare(found.back(), scale=self.scale)[0]) / 2 if self.symmetric else forward
 
-    def _losses(self, embeddings: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Losses of the pairs, ranks of the positives, ranks of the anchors."""
-        found = pairs(embeddings)
-        forward, ranks = compare(found, scale=self.scale)
-        back, back_ranks = compare(found.back(), scale=self.scale)
-        return (forward + back) / 2 if self.symmetric else forward, ranks, back_ranks
-
-    def validation_step(self, batch: Batch) -> None:
-        """Keep the vectors of a batch."""
-        self.split.update(**_named(self(batch), batch))
-
-    def test_step(self, batch: Batch) -> None:
-        """Keep the vectors of a batch."""
-        self.validation_step(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log ``val/loss`` and the metrics, over the whole split."""
-        self._log("val")
-
-    def on_test_epoch_end(self) -> None:
-        """The same under ``test/``."""
-        self._log("test")
-
-    def _log(self, split: str) -> None:
-        losses, forward, back = self._losses(self.split.compute())
-        self.metrics.update(forward=forward, back=back)
-        values = {"loss": losses.mean(), **self.metrics.compute()}
-        self.split.reset()
+    def measured(self, told: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The metrics of both directions."""
+        found = pairs(told)
+        self.metrics.update(forward=compare(found)[1], back=compare(found.back())[1])
+        values: dict[str, Tensor] = self.metrics.compute()
         self.metrics.reset()
-        self.log_dict({f"{split}/{name}": value for name, value in values.items()}, prog_bar=split == "val")
+        return values
 
     def save_artifact(self, folder: Path) -> None:
         """As `Task.save_artifact`, with the files that the library sentence-transformers looks for."""
@@ -148,10 +122,3 @@ class Contrastive(Task):
                 pooling=self.pooling,
                 normalize=self.normalize,
             )
-
-
-def _named(outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
-    """Vectors of a batch with the numbers of their texts."""
-    count = len(batch["anchor"])
-    numbers = {name: batch[name] for name in ("anchor", "text", "owner", "positive")}
-    return {"anchors": outputs[:count], "candidates": outputs[count:], **numbers}

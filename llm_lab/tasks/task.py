@@ -179,8 +179,11 @@ class Task(LightningModule):
 
     def shares(self) -> int:
         """Into how many equal parts Lightning takes a step to be cut: micro-batches times replicas."""
-        replicas = (self.trainer.distributed_sampler_kwargs or {}).get("num_replicas", 1)
-        return int(self.trainer.accumulate_grad_batches * replicas)
+        return self.trainer.accumulate_grad_batches * self.replicas()
+
+    def replicas(self) -> int:
+        """How many ranks see rows of their own."""
+        return int((self.trainer.distributed_sampler_kwargs or {}).get("num_replicas", 1))
 
     def gathered(self, own: Tensor) -> Tensor:
         """Rows [N, ...] of all ranks that see other data, those of the others without gradient."""

@@ -22,8 +22,10 @@ NAMES = {
     "mae": "Mean absolute error",
     "pearson": "Pearson",
     "spearman": "Spearman",
+    "wer": "Word error rate",
+    "cer": "Character error rate",
 }
-LOWER_IS_BETTER = frozenset({"loss", "ece", "mse", "rmse", "mae", "perplexity"})
+LOWER_IS_BETTER = frozenset({"loss", "ece", "mse", "rmse", "mae", "perplexity", "wer", "cer"})
 TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 MISSING = "–"
 

@@ -109,6 +109,8 @@ PIPELINES = {
     "ForMaskedLM": "fill-mask",
     "ForCausalLM": "text-generation",
     "LMHeadModel": "text-generation",
+    "ForCTC": "automatic-speech-recognition",
+    "ForSpeechSeq2Seq": "automatic-speech-recognition",
 }
 TARGETS = {
     "single_label": "{} classes",
@@ -122,6 +124,7 @@ TARGETS = {
     "triples": "entities that complete triples",
     "entities": "entities that answer questions",
     "modalities": "inputs that belong together",
+    "transcript": "texts to be written",
 }
 
 

@@ -11,12 +11,15 @@ import torch
 
 from llm_lab.config import build
 from llm_lab.data.multimodal.audio_augment import AudioAugment
+from llm_lab.data.multimodal.extractors import ast_frames, whisper_frames
 from llm_lab.data.multimodal.kind import Array, Chance, MediaKind
 from llm_lab.data.multimodal.sound import RATES, decode_sound, log_mel, mel, usable
 from llm_lab.data.record import UnusableError
 from llm_lab.data.table import Batch
 from llm_lab.errors import ConfigError
 
+THEIRS = {"whisper": whisper_frames, "ast": ast_frames}
+THEIR_FRAMES = (16_000, 0.025, 0.01)  # rate, and seconds of window and hop, that both were trained with
 FULL = 32767  # of 16-bit samples
 
 
@@ -30,8 +33,8 @@ class Audio(MediaKind):
         columns: see `Kind`.
         optional: see `Kind`.
         rate: samples per second, after resampling.
-        features: ``log_mel`` spectrograms, standardized; ``mel`` ones as the speaker encoder wants them; or the
-            ``waveform`` itself, standardized.
+        features: ``log_mel`` spectrograms, standardized; ``mel`` ones as the speaker encoder wants them; ``whisper``
+            and ``ast`` ones as transformers makes them for these models; or the ``waveform`` itself, standardized.
         mels: bands of a spectrogram.
         window: seconds of a frame.
         hop: seconds from one frame to the next.
@@ -47,7 +50,7 @@ class Audio(MediaKind):
         columns: Sequence[str] | str | None = None,
         optional: bool = False,
         rate: int = 16_000,
-        features: Literal["log_mel", "mel", "waveform"] = "log_mel",
+        features: Literal["log_mel", "mel", "waveform", "whisper", "ast"] = "log_mel",
         mels: int = 64,
         window: float = 0.025,
         hop: float = 0.01,
@@ -59,6 +62,8 @@ class Audio(MediaKind):
             raise ConfigError(f"rate: {rate} Hz is no sample rate from {RATES[0]} to {RATES[1]}")
         if min(mels, round(window * rate), round(hop * rate)) < 1:
             raise ConfigError(f"mels {mels}, window {window} s, hop {hop} s: at {rate} Hz that is nothing")
+        if features in THEIRS and (rate, window, hop) != THEIR_FRAMES:
+            raise ConfigError(f"features: {features} is made for rate: 16000, window: 0.025 and hop: 0.01")
         self.rate, self.features_as, self.max_seconds = rate, features, max_seconds
         self.mels, self.window, self.hop = mels, window, hop
         self.augment = _augment(augment)
@@ -86,6 +91,8 @@ class Audio(MediaKind):
         if self.features_as == "waveform":
             return samples
         size, step = round(self.window * self.rate), round(self.hop * self.rate)
+        if self.features_as == "whisper":
+            return max(1, samples // step)
         if self.features_as == "mel":
             return 1 + max(0, samples + 2 * (size // 2) - size) // step
         return 1 + max(0, samples - size) // step
@@ -126,6 +133,9 @@ class Audio(MediaKind):
     def _featured(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self.features_as == "waveform":
             return ((samples - samples.mean()) / (samples.std() + 1e-5)).astype(np.float32)[:, None]
+        if self.features_as in THEIRS:
+            frames = self.length(len(samples))
+            return THEIRS[self.features_as](samples, mels=self.mels, max_seconds=self.max_seconds)[:frames]
         spectrogram = log_mel if self.features_as == "log_mel" else mel
         return spectrogram(samples, rate=self.rate, mels=self.mels, window=self.window, hop=self.hop)
 

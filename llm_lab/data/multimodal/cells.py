@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -25,12 +26,25 @@ class Text(CellKind):
     Args:
         columns: see `Kind`.
         optional: see `Kind`.
+        replace: regular expression -> what takes the place of each match, one after the other.
     """
 
     kind = "text"
 
-    def __init__(self, *, columns: Sequence[str] | str | None = None, optional: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        columns: Sequence[str] | str | None = None,
+        optional: bool = False,
+        replace: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(columns=columns, optional=optional)
+        self.replace = dict(replace or {})
+        for pattern in self.replace:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ConfigError(f"replace: {pattern!r} is no regular expression: {error}") from None
         self.tokenizer: Any = None  # set by whoever has it
         self.max_length = 0
 
@@ -42,7 +56,10 @@ class Text(CellKind):
             if self.optional:
                 return None
             raise self.absent()
-        return check_text("\n".join(_string(part) for part in parts))
+        text = "\n".join(_string(part) for part in parts)
+        for pattern, replacement in self.replace.items():
+            text = re.sub(pattern, replacement, text)
+        return check_text(text)
 
     def encode(self, cells: Any) -> list[int]:
         """Token numbers, cut to the longest length."""
@@ -68,7 +85,8 @@ class Text(CellKind):
 
     def facts(self) -> dict[str, Any]:
         """What rebuilds the kind."""
-        return {"kind": self.kind, "columns": self.columns, "optional": self.optional}
+        names = ("columns", "optional", "replace")
+        return {"kind": self.kind, **{name: getattr(self, name) for name in names}}
 
 
 class Number(CellKind):

@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from llm_lab.config import build
+from llm_lab.data.multimodal.drawing import is_drawing, render
 from llm_lab.data.multimodal.image_augment import ImageAugment
 from llm_lab.data.multimodal.kind import Array, Chance, MediaKind
 from llm_lab.data.record import UnusableError
@@ -27,7 +28,7 @@ SMALL = 32  # side of the picture that baselines see
 
 
 class Image(MediaKind):
-    """Pictures of one size, uint8 [H, W, C] in store, float32 [B, C, H, W] in a batch.
+    """Pictures and drawings (SVG) of one size, uint8 [H, W, C] in store, float32 [B, C, H, W] in a batch.
 
     Args:
         columns: see `Kind`.
@@ -73,7 +74,10 @@ class Image(MediaKind):
         return self.width, self.channels
 
     def decode(self, content: bytes) -> Array:
-        """Pixels uint8 [H, W, C]; the size is looked at before a pixel is unpacked."""
+        """Pixels uint8 [H, W, C]; the size is looked at before a pixel is unpacked. A drawing (SVG) is rendered."""
+        if is_drawing(content):
+            side = max(self.height, self.width)
+            return self._sized(render(content, width=side, height=side))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)

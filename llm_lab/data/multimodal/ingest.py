@@ -15,10 +15,13 @@ from llm_lab.data.columns import CleanRow
 from llm_lab.data.labels import Reader
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING
+from llm_lab.data.multimodal.made import Made
 from llm_lab.data.multimodal.media import MediaWriter
+from llm_lab.data.multimodal.transcripts import too_long
 from llm_lab.data.readers import as_uri, read
 from llm_lab.data.record import Record, Rejected, UnusableError
 from llm_lab.data.source import Source
+from llm_lab.data.spec import SAME
 
 CELLS = "cells"  # under which the staging keeps a row's inputs as JSON
 CHUNK = 512  # records whose files are decoded together
@@ -35,6 +38,7 @@ class Cleaner:
         labelled: whether rows have labels.
         licence: of the data.
         held_out: column -> values whose rows are the test split; all others are for training.
+        frames_per_character: of a target that is a text, see `MultimodalData`.
     """
 
     def __init__(
@@ -46,10 +50,13 @@ class Cleaner:
         labelled: bool,
         licence: str,
         held_out: Mapping[str, Sequence[str]] | None = None,
+        frames_per_character: float | None = None,
     ) -> None:
+        self.frames_per_character = frames_per_character
         self.held_out = held_out or {}
         self.inputs, self.writers = inputs, writers
         self.read_label, self.labelled, self.licence = read_label, labelled, licence
+        self._roots: dict[str, Path] = {}
 
     def rows(self, source: Source, pool: ThreadPoolExecutor) -> Iterator[Cleaned]:
         """Yield each record of a source with the row that became of it, or why none did."""
@@ -57,42 +64,68 @@ class Cleaner:
         records = read(
             replace(source, optional=optional), self.needed(source, optional), licence=self.licence
         )
-        root = root_of(source, licence=self.licence)
         while chunk := list(islice(records, CHUNK)):
             good = [record for record in chunk if isinstance(record, Record)]
             for name, writer in self.writers.items():
                 column = self.inputs.kinds[name].columns[0]
-                writer.take(((_path(record.values.get(column), source), root) for record in good), pool)
+                writer.take((self._file(record, column, source) for record in good), pool)
             for record in chunk:
-                yield record, self._row(record, source, root)
+                yield record, self._row(record, source)
 
     def needed(self, source: Source, optional: tuple[str, ...]) -> list[str]:
         """The columns that a source must have, the label's last."""
-        roles = [name for name in self.inputs.roles.needed(source) if self.labelled or name == "split"]
-        needed = [*(c for c in self.inputs.columns if c not in optional), *self.held_out, *roles]
+        roles, same = self.inputs.roles.needed(source), self.inputs.same
+        roles = [name for name in roles if self.labelled or name not in self.inputs.roles.label]
+        needed = [
+            *(c for c in self.inputs.columns if c not in optional),
+            *self.held_out,
+            *([same] if same else []),
+            *roles,
+        ]
         return list(dict.fromkeys(needed))
 
-    def _row(self, record: Record | Rejected, source: Source, root: Path) -> CleanRow | Rejected | None:
+    def _row(self, record: Record | Rejected, source: Source) -> CleanRow | Rejected | None:
         if isinstance(record, Rejected):
             return record
         try:
             roles = self.inputs.roles.clean(record, source, self.read_label if self.labelled else _unlabelled)
             if roles is None:
                 return None
-            cells = self._cells(record, source, root)
+            cells = self._cells(record, source)
+            self._check_room(roles.label, cells)
         except UnusableError as error:
             return Rejected(record.file, record.line, error.reason, error.detail)
-        values = {"text": self._identity(cells), CELLS: json.dumps(cells, ensure_ascii=False)}
-        return CleanRow(values, roles.label, "test" if self._held_out(record) else roles.split)
+        text = self._identity(cells)
+        if self.inputs.same:
+            cells[SAME] = str(record.values.get(self.inputs.same))
+        values = {"text": text, CELLS: json.dumps(cells, ensure_ascii=False)}
+        return replace(roles, values=values, split="test" if self._held_out(record) else roles.split)
+
+    def _check_room(self, label: str, cells: Mapping[str, Any]) -> None:
+        """Reject a row whose first sound is too short for its text."""
+        sounds = [name for name in self.writers if self.inputs.kinds[name].kind == "audio"]
+        if self.frames_per_character and sounds and cells[sounds[0]] != MISSING:
+            frames = self.writers[sounds[0]].length(cells[sounds[0]])
+            if problem := too_long(label, frames, self.frames_per_character):
+                raise problem
 
     def _held_out(self, record: Record) -> bool:
         return any(str(record.values.get(name)) in values for name, values in self.held_out.items())
 
-    def _cells(self, record: Record, source: Source, root: Path) -> dict[str, Any]:
+    def _file(self, record: Record, column: str, source: Source) -> tuple[Any, Path]:
+        """A cell, and the folder that it is relative to where it is a path: that of the source that it is from."""
+        origin = record.origins.get(column, source)
+        place = origin.root or origin.uri
+        if place not in self._roots:
+            self._roots[place] = root_of(origin, licence=self.licence)
+        return _path(record.values.get(column), origin), self._roots[place]
+
+    def _cells(self, record: Record, source: Source) -> dict[str, Any]:
         cells: dict[str, Any] = {}
         for name in self.inputs.media:
-            value = record.values.get(self.inputs.kinds[name].columns[0])
-            cells[name] = self.writers[name].number(_path(value, source), root)
+            cells[name] = self.writers[name].number(
+                *self._file(record, self.inputs.kinds[name].columns[0], source)
+            )
         cells |= {name: kind.clean(record.values) for name, kind in self.inputs.cells.items()}
         if all(cell is None or (name in self.writers and cell == MISSING) for name, cell in cells.items()):
             raise UnusableError("a row of which everything is missing")
@@ -119,7 +152,12 @@ def root_of(source: Source, *, licence: str = "") -> Path:
 
 def _path(cell: Any, source: Source) -> Any:
     """A cell as a path, by the source's ``path`` where that says how."""
-    return cell if source.path is None or cell is None else source.path.replace("{}", str(cell))
+    if source.path is None or cell is None:
+        return cell
+    pattern = source.path
+    if isinstance(cell, Made):
+        return cell.at(lambda one: pattern.replace("{}", one))
+    return pattern.replace("{}", str(cell))
 
 
 def _unlabelled(_: Any) -> str:

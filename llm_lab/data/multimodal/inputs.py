@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_lab.config import build
@@ -12,30 +12,40 @@ from llm_lab.data.multimodal.cells import Category, Number, Text
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.kind import CellKind, Kind, MediaKind
 from llm_lab.data.source import nearest
-from llm_lab.data.spec import ID, MASK, PRESENT
+from llm_lab.data.spec import ID, MASK, PRESENT, SAME
 from llm_lab.errors import ConfigError
 
 KINDS: dict[str, type[Kind]] = {kind.kind: kind for kind in (Text, Image, Audio, Number, Category)}
-ROLES = ("label", "split")
-TAKEN = ("labels", "index", "step_targets")  # names that batches use for something else
+ROLES = ("label", "split", "group", SAME)
+TAKEN = ("labels", "index", "step_targets", "input_ids")  # names that batches use for something else
 
 
 class Inputs:
     """Inputs of the model by name, and the columns of label and split.
 
     Args:
-        columns: name -> settings of a kind, its ``kind`` among them; ``label`` and ``split`` name columns.
+        columns: name -> settings of a kind, its ``kind`` among them; roles name columns: ``label``, ``split``,
+            ``group`` and ``same``.
         key: where that stands in the configuration.
+        written: whether the label is a text to be written; it may be one of the texts here, which then is no input.
+
+    Attributes:
+        target: that text; None where the label is a column of the table.
 
     Raises:
         ConfigError: no input, an unknown kind, or settings that the kind does not take.
     """
 
-    def __init__(self, columns: Mapping[str, Any], *, key: str = "data.columns") -> None:
+    def __init__(
+        self, columns: Mapping[str, Any], *, key: str = "data.columns", written: bool = False
+    ) -> None:
         nodes = {name: node for name, node in columns.items() if name not in ROLES and node is not None}
         label = columns.get("label", "label")
         names = (label,) if isinstance(label, str) else tuple(label or ())
-        self.roles = Columns(text=(), label=names, split=columns.get("split"))
+        self.target = _target(nodes, names, key) if written else None
+        names = tuple(self.target.columns) if self.target else names
+        self.roles = Columns(text=(), label=names, split=columns.get("split"), group=columns.get("group"))
+        self.same: str | None = columns.get(SAME)
         if not nodes:
             raise ConfigError(f"{key}: name an input, such as `picture: {{kind: image, size: 64}}`")
         self.kinds = {name: make_kind(name, node, f"{key}.{name}") for name, node in nodes.items()}
@@ -63,6 +73,17 @@ class Inputs:
     def facts(self) -> dict[str, dict[str, Any]]:
         """What a model and a predictor know of each."""
         return {name: kind.facts() for name, kind in self.kinds.items()}
+
+
+def _target(nodes: dict[str, Any], names: Sequence[str], key: str) -> Text | None:
+    """Take the text that is to be written from the nodes of the inputs; None where its name is not among them."""
+    name = names[0] if len(names) == 1 else ""
+    if name not in nodes:
+        return None
+    kind = make_kind(name, nodes.pop(name), f"{key}.{name}")
+    if not isinstance(kind, Text) or kind.optional:
+        raise ConfigError(f"{key}.{name}: what is to be written is a text, and no optional one")
+    return kind
 
 
 def make_kind(name: str, node: Any, key: str) -> Kind:

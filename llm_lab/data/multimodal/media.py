@@ -15,6 +15,7 @@ import numpy as np
 
 from llm_lab.data.multimodal.cells import missing
 from llm_lab.data.multimodal.kind import MISSING, Array, MediaKind
+from llm_lab.data.multimodal.made import Made
 from llm_lab.data.multimodal.store import Store, StoreWriter
 from llm_lab.data.record import UnusableError
 
@@ -86,6 +87,10 @@ class MediaWriter:
                 self._derived.add(derived)
         return self._numbers[digest]
 
+    def length(self, number: int) -> int:
+        """Frames of an item that was stored, see `MediaKind.length`."""
+        return self.kind.length(self._items.size(number))
+
     def __enter__(self) -> Self:
         return self
 
@@ -106,12 +111,15 @@ def contents(cell: Any, root: Path) -> bytes | Array:
     """Bytes of the file that a cell names or holds, or the numbers that it holds.
 
     Args:
-        cell: a path, bytes, a list of numbers, or a mapping with ``bytes`` or ``path`` as hub data sets have it.
+        cell: a path, bytes, a list of numbers, a mapping with ``bytes`` or ``path`` as hub data sets have it, or what
+            is `Made` of others.
         root: what a path is relative to; it may not lead out of there.
 
     Raises:
         UnusableError: no such file, one that is too large, or a cell of another kind.
     """
+    if isinstance(cell, Made):
+        return cell.content(lambda one: _file(one, root))
     if isinstance(cell, Mapping):
         cell = cell.get("bytes") or cell.get("array") or cell.get("path")
     if isinstance(cell, bytes | bytearray | memoryview):
@@ -121,6 +129,11 @@ def contents(cell: Any, root: Path) -> bytes | Array:
             return np.asarray(cell, np.float32)
         except (TypeError, ValueError):
             raise UnusableError("no file and no numbers", str(cell)[:60]) from None
+    return _file(cell, root)
+
+
+def _file(cell: Any, root: Path) -> bytes:
+    """The bytes of the file that a cell names."""
     path = (root / str(cell).strip()).resolve()
     if not path.is_relative_to(root.resolve()):
         raise UnusableError("file outside the folder of its table", cell)
@@ -147,4 +160,6 @@ def _name(cell: Any, root: Path) -> str:
         return _digest(cell.tobytes())
     if isinstance(cell, bytes | bytearray | memoryview):
         return _digest(bytes(cell))
+    if isinstance(cell, Made):
+        return f"{root}\n{cell!r}"
     return str(root / str(cell).strip()) if isinstance(cell, str) else repr(cell)

@@ -20,6 +20,7 @@ from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.media import MediaWriter, threads
 from llm_lab.data.multimodal.rows import Written, write_rows
 from llm_lab.data.multimodal.table import ModalityTable
+from llm_lab.data.multimodal.transcripts import transcript_reader
 from llm_lab.data.readers import as_uri, identity
 from llm_lab.data.settle import Policy, settle
 from llm_lab.data.shares import parse_shares
@@ -45,14 +46,19 @@ class MultimodalData(DataModule):
             ``pattern``, a regular expression whose named groups are columns; the column ``file`` is the path.
         columns: input -> settings with a ``kind``: ``text``, ``image``, ``audio``, ``number``, ``category``
             (see the classes in `llm_lab.data.multimodal`), all of which know ``columns``, the names in the table,
-            and ``optional``. ``label`` and ``split`` name the columns of these roles.
+            and ``optional``. ``label``, ``split``, ``group`` and ``same`` name the columns of these roles: rows of
+            one group stand in one split, inputs of rows that are the same in one belong together (``modalities``).
         licence: of the data, as the report shows it.
         tokenizer: node of a ``llm_lab.data.tokenizers.TokenizerSource``, for texts.
         format: csv, tsv, json, jsonl, parquet, hub, files; None tells it from the suffix.
         header: column names of tables that have no header row, and of JSON rows that are lists.
         labels: see `TextClassificationData`.
         label_separator: see `TextClassificationData`.
-        problem: what a target is; ``modalities`` for rows without labels, whose inputs belong together.
+        problem: what a target is; ``modalities`` for rows without labels, whose inputs belong together;
+            ``transcript`` for a text that is to be written: ``label`` may then name one of the texts in ``columns``.
+        folded: texts that are targets lose case and punctuation, as word error rates are counted.
+        frames_per_character: frames of the first sound that a model needs for a character of the target; a row with
+            fewer is rejected. None rejects none.
         split: shares of ``val`` and ``test`` by a hash of the row, for splits that the source does not give.
         held_out: column -> value, or values, whose rows are the test split and no others: a speaker, a site, a year.
         conflicts: what becomes of equal rows with different labels in one split.
@@ -77,7 +83,11 @@ class MultimodalData(DataModule):
         header: Sequence[str] | None = None,
         labels: Sequence[Any] | Mapping[str, Any] | None = None,
         label_separator: str = ";",
-        problem: Literal["single_label", "multi_label", "regression", "modalities"] = "single_label",
+        problem: Literal[
+            "single_label", "multi_label", "regression", "modalities", "transcript"
+        ] = "single_label",
+        folded: bool = True,
+        frames_per_character: float | None = None,
         split: Mapping[str, float] | None = None,
         held_out: Mapping[str, Any] | None = None,
         conflicts: Literal["drop", "keep"] = "drop",
@@ -95,14 +105,17 @@ class MultimodalData(DataModule):
             raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
         self.sources = parse_sources(source, format=format, header=header)
         self.columns = dict(columns)
-        self.inputs = Inputs(self.columns)
-        if self.inputs.texts and tokenizer is None:
+        self.writes = problem == "transcript"
+        self.inputs = Inputs(self.columns, written=self.writes)
+        worded = bool(self.inputs.texts) or self.writes
+        if worded and tokenizer is None:
             raise ConfigError(
-                "data.tokenizer: texts need one; `${model.text.tokenizer}` is that of the text tower"
+                "data.tokenizer: texts need one; `${model.text.tokenizer}` is that of the text tower, "
+                "`${model.language.tokenizer}` that of the language model that writes"
             )
         self.tokenizer = (
             build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
-            if tokenizer is not None and self.inputs.texts
+            if tokenizer is not None and worded
             else None
         )
         given = any(one.split or one.format == "hub" for one in self.sources)
@@ -110,8 +123,14 @@ class MultimodalData(DataModule):
         self.licence, self.problem, self.labels, self.separator = licence, problem, labels, label_separator
         self.labelled = problem != "modalities"
         read_as: Problem = problem if self.labelled else "single_label"
-        self.read_label = label_reader(labels, problem=read_as, separator=label_separator)
-        keep = "keep" if problem == "regression" else conflicts  # raters may differ about a number
+        self.folded, self.frames_per_character = folded, frames_per_character
+        self.read_label = (
+            transcript_reader(labels, folded=folded, target=self.inputs.target)
+            if self.writes
+            else label_reader(labels, problem=read_as, separator=label_separator)
+        )
+        free = self.writes or problem == "regression"  # raters may differ about a number, or say it otherwise
+        keep = "keep" if free else conflicts
         self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
         self.held_out = {name: _listed(value) for name, value in (held_out or {}).items()}
         if self.held_out and any(one.split not in {None, "train"} for one in self.sources):
@@ -137,11 +156,18 @@ class MultimodalData(DataModule):
             "labels": [self.problem, self.labels, self.separator],
             "shares": self.shares,
             **({"held_out": self.held_out} if self.held_out else {}),
+            **self._transcript,
             "policy": vars(self.policy),
             "tokenizer": [self.tokenizer.identity(), self.max_length] if self.tokenizer else [],
             "fitted": self._fitted_facts(),
             "shown": [self.licence, self.max_rejected],
         }
+
+    @property
+    def _transcript(self) -> dict[str, Any]:
+        """What texts that are targets depend on; nothing for other targets."""
+        told = [self.folded, self.frames_per_character]
+        return {"transcript": told} if self.writes else {}
 
     def make(self, folder: Path, fingerprint: str) -> DataSpec:
         """Read, decode, clean, settle, encode."""
@@ -156,7 +182,7 @@ class MultimodalData(DataModule):
                 }
                 self._cleaner = Cleaner(
                     inputs=self.inputs, writers=writers, read_label=self.read_label, labelled=self.labelled,
-                    licence=self.licence, held_out=self.held_out,
+                    licence=self.licence, held_out=self.held_out, frames_per_character=self.frames_per_character,
                 )  # fmt: skip
                 read, places = ingest(self, staging, folder, keep=keep)
             settled = settle(staging, self.policy)
@@ -226,7 +252,7 @@ class MultimodalData(DataModule):
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> ModalityTable:
         """Inputs and labels of a split; training rows are augmented."""
-        inputs = Inputs(self.columns)
+        inputs = Inputs(self.columns, written=self.writes)
         for name, kind in inputs.cells.items():
             kind.restore(spec.inputs[name])
         tokenizer = load_tokenizer(folder) if inputs.texts else None

@@ -14,8 +14,11 @@ from llm_lab.data.multimodal.ingest import CELLS
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind
 from llm_lab.data.multimodal.table import SHOWN, row_writer
+from llm_lab.data.multimodal.transcripts import WRITTEN, encode
+from llm_lab.data.pair_rows import text_id
 from llm_lab.data.progress import progress
 from llm_lab.data.source import SPLITS
+from llm_lab.data.spec import SAME
 from llm_lab.data.staging import KEPT, Staging
 from llm_lab.data.targets import Targets
 from llm_lab.data.tokenizer_report import tokenizer_report
@@ -40,31 +43,37 @@ def write_rows(data: MultimodalData, staging: Staging, folder: Path, targets: Ta
     kept = staging.count(KEPT)
     written = Written(sizes={split: kept[split] for split in SPLITS if kept.get(split)})
     data.fit_inputs(staging)
-    _prepare_texts(data, staging, folder, written)
+    tokenizer = _prepare_texts(data, staging, folder, written)
     lost = dict.fromkeys(data.inputs.kinds, 0)
     for split, size in written.sizes.items():
         rows = progress(_decoded(staging, split), f"writing {split}", size)
         with row_writer(folder / f"{split}.arrow", data.inputs, data.problem) as writer:
             while chunk := list(islice(rows, CHUNK)):
-                columns = _columns(chunk, data.inputs, targets)
+                columns = _columns(chunk, data.inputs, targets, tokenizer)
                 writer.add(columns)
                 for name in lost:
                     lost[name] += sum(_lacks(values[name]) for values, _ in chunk)
                 texts = [columns[name] for name in data.inputs.texts]
+                if data.problem == "transcript":
+                    longest = max([written.facts.get("longest_target", 0), *map(len, columns["label"])])
+                    written.facts["longest_target"] = longest
                 written.longest = max([written.longest, *(len(row) for one in texts for row in one)])
     written.facts["missing"] = {name: count for name, count in lost.items() if count}
     return written
 
 
-def _prepare_texts(data: MultimodalData, staging: Staging, folder: Path, written: Written) -> None:
+def _prepare_texts(data: MultimodalData, staging: Staging, folder: Path, written: Written) -> Any:
+    """Write the tokenizer, trained on inputs and targets that are texts, and load it; None where there are none."""
     written.facts["pad_id"] = 0
     if data.tokenizer is None:
-        return
+        return None
     from llm_lab.data.multimodal.module import load_tokenizer
 
     def texts(split: str = "train") -> Iterator[str]:
-        for values, _ in _decoded(staging, split):
+        for values, label in _decoded(staging, split):
             yield from (values[name] for name in data.inputs.texts if values[name] is not None)
+            if data.problem == "transcript":
+                yield label
 
     data.tokenizer.save(folder / TOKENIZER, texts)
     tokenizer = load_tokenizer(folder)
@@ -72,6 +81,7 @@ def _prepare_texts(data: MultimodalData, staging: Staging, folder: Path, written
         kind.tokenizer, kind.max_length = tokenizer, data.max_length
     written.facts["pad_id"] = tokenizer.pad_token_id or 0
     written.facts["tokenizer"] = tokenizer_report(tokenizer, texts(next(iter(written.sizes))))
+    return tokenizer
 
 
 def _decoded(staging: Staging, split: str) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -80,14 +90,19 @@ def _decoded(staging: Staging, split: str) -> Iterator[tuple[Mapping[str, Any], 
 
 
 def _columns(
-    chunk: list[tuple[Mapping[str, Any], str]], inputs: Inputs, targets: Targets
+    chunk: list[tuple[Mapping[str, Any], str]], inputs: Inputs, targets: Targets, tokenizer: Any
 ) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {SHOWN: []}
-    if targets.problem != "modalities":
+    if targets.problem == "transcript":
+        columns[WRITTEN] = [label for _, label in chunk]
+        columns["label"] = [encode(label, tokenizer) for _, label in chunk]
+    elif targets.problem != "modalities":
         columns["label"] = [targets.encode(label) for _, label in chunk]
     for name, kind in inputs.kinds.items():
         cells = [values[name] for values, _ in chunk]
         columns[name] = [kind.encode(cell) for cell in cells] if isinstance(kind, CellKind) else cells
+    if inputs.same:
+        columns[SAME] = [text_id(values[SAME]) for values, _ in chunk]
     columns[SHOWN] = [shown(values, inputs) for values, _ in chunk]
     return columns
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +28,33 @@ def decode_sound(content: bytes, *, rate: int, max_seconds: float) -> Wave:
     Raises:
         UnusableError: no sound, a broken one, or rate, channels or length out of bounds.
     """
+    with opened(content) as file:
+        check_sound(file.samplerate, file.channels, file.frames, max_seconds)
+        found = int(file.samplerate)
+        samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
+    return resampled(usable(samples), found, rate)
+
+
+def rate_of(content: bytes) -> int:
+    """Samples per second as the header says.
+
+    Raises:
+        UnusableError: no sound, or a broken one.
+    """
+    with opened(content) as file:
+        return int(file.samplerate)
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[Any]:
+    """Yield a sound file, its header read; what is wrong with it is a reason to reject its row."""
     import soundfile
 
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
-            check_sound(file.samplerate, file.channels, file.frames, max_seconds)
-            found = int(file.samplerate)
-            samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
+            yield file
     except soundfile.LibsndfileError as error:
         raise UnusableError("no sound or a broken one", error) from None
-    return resampled(usable(samples), found, rate)
 
 
 def check_sound(rate: int, channels: int, frames: int, max_seconds: float) -> None:

@@ -35,6 +35,10 @@ class StoreWriter:
         self._ends.append((self._ends[-1] if self._ends else 0) + len(item))
         return len(self._ends) - 1
 
+    def size(self, number: int) -> int:
+        """First size of an array that was added."""
+        return self._ends[number] - (self._ends[number - 1] if number else 0)
+
     def __enter__(self) -> Self:
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from llm_lab.data.labelled import LABEL_TYPES, LabelTable
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind, Kind, MediaKind
 from llm_lab.data.multimodal.media import open_store
+from llm_lab.data.multimodal.transcripts import WRITTEN, target_batch
 from llm_lab.data.pair_rows import text_id
-from llm_lab.data.spec import ID, PRESENT, DataSpec, Problem
+from llm_lab.data.spec import ID, PRESENT, SAME, DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
 NUMBERS = pa.list_(pa.float32())
@@ -27,7 +29,10 @@ def row_writer(path: Path, inputs: Inputs, problem: Problem) -> ArrowWriter:
     """A file with a column for each input, the label, and what a reader sees of the row."""
     columns = {name: _type(kind) for name, kind in inputs.kinds.items()}
     label = {} if problem == "modalities" else {"label": LABEL_TYPES[problem]}
-    return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), **label})
+    if problem == "transcript":
+        label[WRITTEN] = pa.string()
+    same = {SAME: pa.int64()} if inputs.same else {}
+    return ArrowWriter(path=path, columns={**columns, SHOWN: pa.string(), **same, **label})
 
 
 def _type(kind: Kind) -> pa.DataType:
@@ -39,7 +44,7 @@ def _type(kind: Kind) -> pa.DataType:
 class ModalityTable(LabelTable):
     """Rows whose batches have tensors for each input, see `llm_lab.data.multimodal.kind`, and ``labels``.
 
-    Where inputs alone belong together, ``NAME_id`` int64 [B] is in the place of labels.
+    Where inputs alone belong together, ``NAME_id`` and ``same`` int64 [B] are in the place of labels.
 
     An optional input has ``NAME_present`` bool [B] beside it; what is missing is blank.
 
@@ -87,15 +92,34 @@ class ModalityTable(LabelTable):
             batch |= {f"{name}{part}": value for part, value in self._tensors(kind, cells, chance).items()}
             if kind.optional:
                 batch[f"{name}{PRESENT}"] = torch.tensor([_is_there(kind, cell) for cell in cells])
+        if self.spec.problem == "transcript":
+            texts = None if self.training else [self.written[row] for row in rows]
+            return batch | target_batch(self.column("label", rows), texts)
         if self.spec.problem != "modalities":
             return {**batch, "labels": self._labels(rows)}
-        return batch | {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+        ids = {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+        return {**batch, **ids, SAME: self._same(chosen)}
+
+    def _same(self, rows: IntArray) -> torch.Tensor:
+        """Numbers int64 [B] of what makes rows belong together."""
+        return self.numbers(SAME, rows) if self.inputs.same else torch.full((len(rows),), MISSING)
+
+    def weights(self, rows: IntArray, epoch: int) -> IntArray:
+        """Targets of each row: one, or the tokens of its text with their end."""
+        if self.spec.problem != "transcript":
+            return super().weights(rows, epoch)
+        return self.counts("label", rows)
+
+    @cached_property
+    def written(self) -> list[str]:
+        """The texts that are targets."""
+        return [text for (text,) in self.stream(WRITTEN)]
 
     def _ids(self, kind: Kind, rows: IntArray) -> torch.Tensor:
         """Numbers int64 [B] by which equal contents of an input are known."""
         if isinstance(kind, MediaKind):
             return self.numbers(kind.input, rows)
-        return torch.tensor([text_id(repr(cell.tolist())) for cell in self.column(kind.input, rows)])
+        return torch.tensor([_content(kind, cell.tolist()) for cell in self.column(kind.input, rows)])
 
     def _tensors(self, kind: Kind, cells: list[Any], chance: Any) -> Batch:
         if isinstance(kind, CellKind):
@@ -106,19 +130,28 @@ class ModalityTable(LabelTable):
         return kind.batch(items, chance)
 
     def named(self) -> Iterator[dict[str, Any]]:
-        """Yield ``text`` (what a reader sees), ``label`` and ``features`` (a vector for baselines) of each row."""
+        """Yield ``text`` (what a reader sees), ``label`` and ``features`` (a vector for baselines) of each row.
+
+        Where inputs alone belong together, ``inputs`` and ``ids`` are in the place of the label: a vector of each
+        input, of a text its tokens in words, and the number of its content, `MISSING` where it is not there; and
+        ``same``.
+        """
         raw = {name: open_store(self.folder, kind) for name, kind in self.inputs.media.items()}
-        names = list(self.inputs.kinds)
+        kinds = self.inputs.kinds
         known: dict[tuple[str, int], Any] = {}
-        told = [] if self.spec.problem == "modalities" else ["label"]
-        for shown, *rest in self.stream(SHOWN, *told, *names):
-            cells = rest[len(told) :]
-            vectors = [
-                self._vector(self.inputs.kinds[name], cell, raw, known)
-                for name, cell in zip(names, cells, strict=True)
-            ]
-            label = {"label": self._name(rest[0])} if told else {}
-            yield {"text": shown, **label, "features": np.concatenate(vectors)}
+        labelled = self.spec.problem != "modalities"
+        label = WRITTEN if self.spec.problem == "transcript" else "label"
+        told = [label] if labelled else [SAME] if self.inputs.same else []
+        for shown, *rest in self.stream(SHOWN, *told, *kinds):
+            cells = dict(zip(kinds, rest[len(told) :], strict=True))
+            vectors = {name: self._vector(kinds[name], cell, raw, known) for name, cell in cells.items()}
+            row = {"text": shown, "features": np.concatenate([*vectors.values()])}
+            if labelled:
+                yield {**row, "label": self._name(rest[0])}
+                continue
+            words = {name: " ".join(map(str, cells[name])) for name in self.inputs.texts}
+            ids = {name: _content(kinds[name], cell) for name, cell in cells.items()}
+            yield {**row, "inputs": vectors | words, "ids": ids, SAME: rest[0] if told else MISSING}
 
     def _vector(
         self, kind: Kind, cell: Any, raw: Mapping[str, Any], known: dict[tuple[str, int], Any]
@@ -135,6 +168,13 @@ class ModalityTable(LabelTable):
         assert isinstance(kind, CellKind)  # noqa: S101 - there are two sorts
         values = kind.batch([np.asarray(cell)])[""][0].numpy()
         return values.astype(np.float32) if kind.kind == "number" else _one_hot(kind, values)
+
+
+def _content(kind: Kind, cell: Any) -> int:
+    """The number by which equal contents are known."""
+    if not _is_there(kind, cell):
+        return MISSING
+    return int(cell) if isinstance(kind, MediaKind) else text_id(repr(cell))
 
 
 def _one_hot(kind: Any, numbers: Any) -> Any:

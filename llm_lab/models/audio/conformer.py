@@ -22,6 +22,7 @@ class Conformer(Tower):
         layers: conformer blocks.
         heads: of attention.
         kernel: of the convolution over tokens, odd.
+        halvings: convolutions that each halve the number of frames before the blocks.
         dropout: everywhere.
         freeze: whether its weights stay as they are.
     """
@@ -34,21 +35,23 @@ class Conformer(Tower):
         layers: int = 2,
         heads: int = 4,
         kernel: int = 15,
+        halvings: int = 2,
         dropout: float = 0.1,
         freeze: bool = False,
     ) -> None:
         super().__init__()
         self.settings = {
-            "width": width, "layers": layers, "heads": heads, "kernel": kernel, "dropout": dropout, "freeze": freeze,
+            "width": width, "layers": layers, "heads": heads, "kernel": kernel, "halvings": halvings,
+            "dropout": dropout, "freeze": freeze,
         }  # fmt: skip
         self.width = width
-        sizes = (int(column["mels"]), width, width)
+        sizes = (int(column["mels"]), *[width] * halvings)
         self.reduce = nn.ModuleList(nn.Conv1d(a, b, 3, 2, 1) for a, b in pairwise(sizes))
         self.layers = nn.ModuleList(Layer(width, heads, kernel, dropout) for _ in range(layers))
         self.freeze(frozen=freeze)
 
     def forward(self, values: Tensor, mask: Tensor | None = None) -> Tokens:
-        """Tokens [B, T / 4, D] from frames [B, T, mels] with their mask [B, T]."""
+        """Tokens [B, T / 2^halvings, D] from frames [B, T, mels] with their mask [B, T]."""
         keep = torch.ones(values.shape[:2], dtype=torch.int64, device=values.device) if mask is None else mask
         states = values.transpose(1, 2)
         for convolution in self.reduce:

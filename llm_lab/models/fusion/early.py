@@ -37,7 +37,7 @@ class CrossAttention(Fusion):
         for layer in self.layers:
             assert isinstance(layer, nn.ModuleDict)  # noqa: S101 - torch's lists have no type of their parts
             others = {name: [one for one in self.names if one != name] or [name] for name in self.names}
-            tokens = {name: layer[name](tokens[name], _joined(tokens, others[name])) for name in self.names}
+            tokens = {name: layer[name](tokens[name], joined(tokens, others[name])) for name in self.names}
         return self.mix(torch.cat([tokens[name].pooled() for name in self.names], dim=1))
 
 
@@ -91,14 +91,14 @@ class Transformer(Fusion):
             name: Tokens(tokens[name].states + kind, tokens[name].mask)
             for name, kind in zip(self.names, self.kinds, strict=True)
         }
-        joined = _joined(marked, self.names)
-        summary = self.summary.expand(len(joined.states), 1, -1)
-        mask = torch.cat([joined.mask.new_ones(len(joined.mask), 1), joined.mask], dim=1)
-        states = torch.cat([summary, joined.states], dim=1)
+        whole = joined(marked, self.names)
+        summary = self.summary.expand(len(whole.states), 1, -1)
+        mask = torch.cat([whole.mask.new_ones(len(whole.mask), 1), whole.mask], dim=1)
+        states = torch.cat([summary, whole.states], dim=1)
         return self.encoder(states, src_key_padding_mask=mask == 0)[:, 0]
 
 
-def _joined(tokens: Mapping[str, Tokens], names: Sequence[str]) -> Tokens:
+def joined(tokens: Mapping[str, Tokens], names: Sequence[str]) -> Tokens:
     """The tokens of several inputs in one row."""
     chosen = [tokens[name] for name in names]
     return Tokens(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,10 +29,14 @@ class FusionConfig(PreTrainedConfig):
     Attributes:
         inputs: facts of each input by name, see `llm_lab.data.multimodal.kind.Kind.facts`.
         towers: node of a `Tower` for each, which needs no source.
-        fusion: node of a `Fusion`.
+        fusion: node of a `Fusion`; none where a language model takes all tokens.
+        language: configuration of that model.
         width: of the tokens that fusion gets.
         dropout: before the last layer.
         modality_dropout: probability with which a row lacks an input in training, never all of them.
+        vocabulary: of a model that writes: ``size``, the numbers of ``none`` (no symbol) and ``end``, and ``longest``,
+            tokens of a text.
+        decoder: of a model that writes token by token: ``layers``, ``heads``, ``dropout``, ``positions``.
     """
 
     model_type = "llm_lab_fusion"
@@ -42,14 +47,24 @@ class FusionConfig(PreTrainedConfig):
         inputs: dict[str, Any] | None = None,
         towers: dict[str, Any] | None = None,
         fusion: dict[str, Any] | None = None,
+        language: dict[str, Any] | None = None,
         width: int = 128,
         dropout: float = 0.1,
         modality_dropout: float = 0.0,
+        vocabulary: dict[str, int] | None = None,
+        decoder: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.inputs, self.towers, self.fusion = inputs or {}, towers or {}, fusion or {}
+        self.language = language
         self.width, self.dropout, self.modality_dropout = width, dropout, modality_dropout
+        self.vocabulary, self.decoder = vocabulary or {}, decoder or {}
         super().__init__(**kwargs)
+
+    def language_config(self) -> Any:
+        """The language model's own configuration."""
+        fields = dict(self.language or {})
+        return AutoConfig.for_model(fields.pop("model_type"), **fields)
 
 
 class Towers(PreTrainedModel):
@@ -92,9 +107,11 @@ class Towers(PreTrainedModel):
         """Every part starts as its own constructor has it."""
 
     def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, Tokens]:
-        """Tokens of each input at one width, from ``NAME``, ``NAME_mask`` and ``NAME_present`` of each."""
+        """Tokens at one width of the inputs that are given, by ``NAME``, ``NAME_mask`` and ``NAME_present``."""
         tokens = {}
         for name, tower in self.towers.items():
+            if name not in inputs:
+                continue
             found = tower(inputs[name], inputs.get(f"{name}{MASK}"))
             tokens[name] = Tokens(self.project[name](found.states), found.mask)
         present = self._present(inputs)
@@ -102,7 +119,7 @@ class Towers(PreTrainedModel):
 
     def _present(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Which rows [B] have each of the inputs that may be missing, some of them dropped in training."""
-        first = inputs[next(iter(self.towers))]
+        first = next(inputs[name] for name in self.towers if name in inputs)
         there = {
             name: inputs.get(
                 f"{name}{PRESENT}", torch.ones(len(first), dtype=torch.bool, device=first.device)
@@ -146,6 +163,19 @@ class FusionForSequenceClassification(Towers):
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(fused)))
 
 
+@dataclass
+class SpaceOutput(BaseModelOutput):
+    """Vectors, and what is learned of how their inner products become scores.
+
+    Attributes:
+        logit_scale: [1] logarithm of a factor.
+        logit_bias: [1] what is added.
+    """
+
+    logit_scale: Tensor | None = None
+    logit_bias: Tensor | None = None
+
+
 class FusionModel(Towers):
     """Towers whose pooled tokens lie in one space: a vector for each input."""
 
@@ -159,13 +189,19 @@ class FusionModel(Towers):
                 for name in self.towers
             }
         )
+        self.logit_scale = nn.Parameter(torch.zeros(1))
+        self.logit_bias = nn.Parameter(torch.zeros(1))
         self.post_init()
 
-    def forward(self, **inputs: Tensor) -> BaseModelOutput:
-        """Vectors [B, N, D] of length one, inputs in the order of their names."""
+    def forward(self, **inputs: Tensor) -> SpaceOutput:
+        """Vectors [B, N, D] of length one of the inputs that are given, in the order of their names."""
         tokens = self.encode(inputs)
         vectors = [self.heads[name](one.pooled()) for name, one in tokens.items()]
-        return BaseModelOutput(last_hidden_state=nn.functional.normalize(torch.stack(vectors, dim=1), dim=-1))
+        return SpaceOutput(
+            last_hidden_state=nn.functional.normalize(torch.stack(vectors, dim=1), dim=-1),
+            logit_scale=self.logit_scale * 1,  # whoever shards parameters keeps them to the forward pass
+            logit_bias=self.logit_bias * 1,
+        )
 
 
 def _width(tower: nn.Module) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.errors import ConfigError, DataError
@@ -252,3 +253,18 @@ def test_what_is_held_out_is_the_test_split(tmp_path: Path, make: Make) -> None:
     assert data.prepare().sizes["test"] == 10 and sum(data.spec.sizes.values()) == 40
     with pytest.raises(ConfigError, match="the source gives a split of its own"):
         make({"test": str(path)}, held_out={"town": "elsewhere"})
+
+
+def test_what_is_of_one_kind_is_the_same_to_a_batch(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    columns = {name: COLUMNS[name] for name in ("picture", "words", "places")}
+    data = make(columns={**columns, "same": "colour"}, problem="modalities", split={"val": 0.2})
+    data.prepare()
+    batch = next(iter(data.train_dataloader()))
+    kinds = batch["same"][:, None] == batch["same"]
+    assert torch.equal(kinds, batch["places"] == batch["places"].T) and kinds.any() and not kinds.all()
+    told = [(row["same"], row["text"].split()[1]) for row in data.rows("val")]
+    assert len(set(told)) == len({same for same, _ in told}) == 2
+    alone = make(columns=columns, problem="modalities", split={"val": 0.2})
+    alone.prepare()
+    assert (next(iter(alone.train_dataloader()))["same"] == -1).all()

@@ -10,11 +10,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from llm_lab.config import build
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
+from llm_lab.models.audio.spectrogram import Spectrogram
 from llm_lab.models.fusion.model import fused
 from llm_lab.models.tower import Tower
 from tests.models.tiny import CONF, tokenizer_folder
@@ -117,7 +118,8 @@ def test_every_sound_tower_does_not_hear_the_padding_and_is_saved(path: Path) ->
     node = OmegaConf.to_container(OmegaConf.load(path))
     if node.get("source"):
         pytest.skip("needs a source")
-    column = {"mels": 8, "features": "waveform" if path.stem == "wave" else "log_mel"}
+    features = "waveform" if path.stem == "wave" else "log_mel"
+    column = {"mels": 8, "features": features, "max_seconds": 1, "hop": 0.01}
     tower = build(node, expected=Tower, key="model.audio", column=column).eval()
     shape = (1, 50) if path.stem == "wave" else (1, 50, 8)
     sound = torch.randn(shape)
@@ -146,6 +148,25 @@ def test_a_model_of_speech_reads_samples() -> None:
     build(tower.saved(), expected=Tower, key="model.audio", column=column).load_state_dict(tower.state_dict())
     with pytest.raises(ConfigError, match="set features: waveform"):
         build(node, expected=Tower, key="model.audio", column={"features": "log_mel"})
+
+
+@pytest.mark.parametrize("kind", ["whisper", "audio-spectrogram-transformer"])
+def test_a_model_of_spectrograms_is_had_from_a_folder(kind: str, tmp_path: Path) -> None:
+    heads = {
+        "whisper": {"d_model": 8, "encoder_layers": 1, "decoder_layers": 0, "encoder_attention_heads": 2}
+    }
+    ast = {**SMALL, "patch_size": 4, "frequency_stride": 4, "time_stride": 4, "max_length": 40}
+    length = {"max_source_positions": 20} if kind == "whisper" else {}
+    config = AutoConfig.for_model(kind, num_mel_bins=8, **heads.get(kind, ast), **length)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    node = {"_target_": "llm_lab.models.audio.hub.hub", "source": str(tmp_path), "freeze": True}
+    column = {"mels": 8, "features": "log_mel"}
+    tower = build(node, expected=Tower, key="model.audio", column=column)
+    assert isinstance(tower, Spectrogram) and tower.frames == 40
+    tokens = tower(torch.randn(2, 64, 8))  # what is longer than the model is cut off
+    assert tokens.states.shape[::2] == (2, 8) and not any(one.requires_grad for one in tower.parameters())
+    with pytest.raises(ConfigError, match="spectrograms of 8 bands, the data give log_mel of 16"):
+        build(node, expected=Tower, key="model.audio", column={"mels": 16, "features": "log_mel"})
 
 
 def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:

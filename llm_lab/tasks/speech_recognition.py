@@ -1,0 +1,74 @@
+"""The text of a sound by CTC: a symbol or none at each moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the name everybody knows
+
+from llm_lab.data.multimodal.transcripts import IGNORED
+from llm_lab.errors import DataError
+from llm_lab.models.fusion.transcribing import IMPOSSIBLE
+from llm_lab.models.heads import Head
+from llm_lab.tasks.task import Batch
+from llm_lab.tasks.transcription import Transcription
+
+
+class SpeechRecognition(Transcription):
+    """Connectionist temporal classification (Graves et al. 2006, https://doi.org/10.1145/1143844.1143891).
+
+    The loss of a text is that of all ways to lay its symbols along the moments, spread evenly over its tokens. In
+    training a text for which speed perturbation left no room does not count.
+    """
+
+    head = Head.CTC
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Nats per target [N], from logits [B, T, V].
+
+        Raises:
+            DataError: in evaluation, a text that has more symbols than the tower hears moments.
+        """
+        labels = batch["labels"][: len(outputs)]
+        if not len(labels):
+            return outputs.new_zeros(0)
+        counts = (labels != IGNORED).sum(dim=1)
+        logs = outputs.log_softmax(dim=-1).transpose(0, 1)
+        moments = torch.full_like(counts, len(logs))
+        rows = F.ctc_loss(
+            logs,
+            labels.clamp(min=0),
+            moments,
+            counts - 1,
+            blank=self.none,
+            reduction="none",
+            zero_infinity=True,
+        )
+        possible = rows.isfinite() & (rows < IMPOSSIBLE) & (rows > 0)
+        if not self.training and not bool(possible.all()):
+            self._refuse(int((~possible).nonzero()[0]), batch)
+        each = torch.where(possible, rows, 0.0) / counts
+        return each.repeat_interleave(counts)
+
+    def _refuse(self, row: int, batch: Batch) -> None:
+        symbols = int((batch["labels"][row] != IGNORED).sum()) - 1
+        raise DataError(
+            f"row {int(batch['index'][row])}: {symbols} symbols are more than the model hears moments; set "
+            "data.frames_per_character to the frames that one of its tokens stands for, and such rows are rejected"
+        )
+
+    def texts(self, outputs: Tensor, batch: Batch) -> list[str]:
+        """See `Transcription`; the likeliest symbol of each moment."""
+        return greedy(outputs, self.tokenizer, none=self.none)
+
+
+def greedy(logits: Tensor, tokenizer: Any, *, none: int) -> list[str]:
+    """Texts of logits [B, T, V]: the likeliest of each moment, repeated ones once, without ``none``."""
+    texts = []
+    for row in logits.argmax(dim=-1):
+        symbols = row.unique_consecutive()
+        text = tokenizer.decode(symbols[symbols != none].tolist(), skip_special_tokens=True)
+        texts.append(" ".join(text.split()))
+    return texts

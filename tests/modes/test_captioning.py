@@ -1,0 +1,111 @@
+"""Captions are learned, written, saved, measured again and predicted, all from config."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Result
+from tests.multimodal import COLUMNS, edit, manifest
+
+DATA = f"""# A toy manifest with captions, for tests.
+defaults: [multimodal]
+source: file://../../rows.csv
+columns: {json.dumps({name: COLUMNS[name] for name in ("picture", "amounts")} | {"label": "town"})}
+problem: transcript
+folded: false
+split: {{val: 0.2, test: 0.3}}
+tokenizer: ${{model.language.tokenizer}}
+batch_size: 8
+max_length: 16
+"""
+EXPERIMENT = """# @package _global_
+# A toy that writes.
+defaults:
+  - override /data: toy_captions
+  - override /model: multimodal
+  - override /model/image: cnn
+  - override /model/language: llama_tiny
+  - override /task: captioning
+  - override /baseline: transcripts
+  - override /logger: none
+  - override /scheduler: constant
+model:
+  width: 32
+  image: {widths: [8, 16]}
+  language:
+    sizes: {hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1,
+            intermediate_size: 16}
+    tokenizer: {vocab_size: 300}
+    dropout: 0.0
+optimizer: {lr: 1.0e-2}
+trainer: {max_epochs: 30, enable_progress_bar: false, precision: 32-true}
+"""
+
+
+@pytest.fixture
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a manifest and an experiment over it."""
+    manifest(tmp_path, rows=60)
+    for name, text in (("data/toy_captions", DATA), ("experiment/captions", EXPERIMENT)):
+        path = tmp_path / "conf" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
+    result = lab("+experiment=captions", "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    metrics = json.loads((toys / "run/metrics.json").read_text())
+    assert (
+        metrics["test/exact"] == 1.0 == metrics["test/chrf"] == metrics["test/bleu_2"]
+        and metrics["test/perplexity"] < 1.5
+    )
+    assert metrics["baseline/nearest_row/exact"] == 1.0 and 0 < metrics["baseline/common_text/exact"] < 1
+    assert "baseline/nearest_row/perplexity" not in metrics and metrics["run/flops"] > 0
+
+    assert lab("evaluate", "run", "task.beams=2").code == 0
+    (evaluation,) = (toys / "run/evaluations").glob("*.json")
+    again = json.loads(evaluation.read_text())["metrics"]
+    assert again["test/loss"] == pytest.approx(metrics["test/loss"], abs=1e-4) and again["test/exact"] == 1.0
+
+    other = manifest(toys / "other", rows=6)
+    edit(other, 1, file="nowhere.png")
+    result = lab("predict", "run", "--input", str(other), "--output", "said.csv")
+    assert result.code == 0, result.err
+    rows = list(csv.DictReader((toys / "said.csv").open()))
+    assert [row["text"] for row in rows] == [
+        "red town",
+        "",
+        "red town",
+        *["blue town", "red town", "blue town"],
+    ]
+    assert [row["problem"] for row in rows[:2]] == ["", "no such file: nowhere.png"]
+
+
+def test_an_adapter_of_the_language_model_is_merged(toys: Path, lab: Callable[..., Result]) -> None:
+    words = (
+        "peft=lora",
+        "trainer.max_epochs=2",
+        "mode.report=false",
+        "mode.baseline=false",
+    )
+    result = lab("+experiment=captions", *words, "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    metrics = json.loads((toys / "run/metrics.json").read_text())
+    assert metrics["run/trainable_parameters"] < metrics["run/parameters"]
+    assert lab("evaluate", "run").code == 0
+    (evaluation,) = (toys / "run/evaluations").glob("*.json")
+    again = json.loads(evaluation.read_text())["metrics"]
+    assert again["test/loss"] == pytest.approx(metrics["test/loss"], abs=1e-4)
+
+
+def test_a_task_that_does_not_write_is_refused(toys: Path, lab: Callable[..., Result]) -> None:
+    result = lab("check", "+experiment=captions", "task=sequence_classification")
+    assert result.code != 0 and "task=captioning" in result.err
