@@ -22,6 +22,9 @@ NAMES = {
     "mae": "Mean absolute error",
     "pearson": "Pearson",
     "spearman": "Spearman",
+    "bleu_2": "BLEU-2",
+    "chrf": "chrF",
+    "rouge_l": "ROUGE-L",
     "wer": "Word error rate",
     "cer": "Character error rate",
 }

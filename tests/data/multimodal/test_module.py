@@ -260,9 +260,13 @@ def test_what_is_of_one_kind_is_the_same_to_a_batch(tmp_path: Path, make: Make) 
     columns = {name: COLUMNS[name] for name in ("picture", "words", "places")}
     data = make(columns={**columns, "same": "colour"}, problem="modalities", split={"val": 0.2})
     data.prepare()
-    batch = next(iter(data.train_dataloader()))
-    kinds = batch["same"][:, None] == batch["same"]
-    assert torch.equal(kinds, batch["places"] == batch["places"].T) and kinds.any() and not kinds.all()
+    batches = list(data.train_dataloader())
+    kinds = [batch["same"][:, None] == batch["same"] for batch in batches]
+    assert all(
+        torch.equal(one, batch["places"] == batch["places"].T)
+        for one, batch in zip(kinds, batches, strict=True)
+    )
+    assert not all(one.all() for one in kinds)
     told = [(row["same"], row["text"].split()[1]) for row in data.rows("val")]
     assert len(set(told)) == len({same for same, _ in told}) == 2
     alone = make(columns=columns, problem="modalities", split={"val": 0.2})
