@@ -52,7 +52,9 @@ class Speech(BackboneTower):
         if config.model_type not in TYPES:
             raise ConfigError(f"`{config.model_type}` does not read samples; {', '.join(TYPES)} do")
         config.apply_spec_augment = False  # augmentation is the data's
-        config.layerdrop = 0.0  # the parameters of a layer that is skipped have no gradient, and DDP would stop
+        config.layerdrop = (
+            0.0  # the parameters of a layer that is skipped have no gradient, and DDP would stop
+        )
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and not name.endswith(UNUSED))
         self.width = int(config.hidden_size)
