@@ -40,16 +40,12 @@ class SpeechRecognition(Transcription):
         counts = (labels != IGNORED).sum(dim=1)
         logs = outputs.log_softmax(dim=-1).transpose(0, 1)
         moments = torch.full_like(counts, len(logs))
+        symbols = labels.clamp(min=0)
         rows = F.ctc_loss(
-            logs,
-            labels.clamp(min=0),
-            moments,
-            counts - 1,
-            blank=self.none,
-            reduction="none",
-            zero_infinity=True,
+            logs, symbols, moments, counts - 1, blank=self.none, reduction="none", zero_infinity=True
         )
-        possible = rows.isfinite() & (rows < IMPOSSIBLE) & (rows > 0)
+        doubled = ((labels[:, 1:] == labels[:, :-1]) & (labels[:, 1:] != IGNORED)).sum(dim=1)
+        possible = (counts - 1 + doubled <= len(logs)) & (rows < IMPOSSIBLE)
         if not self.training and not bool(possible.all()):
             self._refuse(int((~possible).nonzero()[0]), batch)
         each = torch.where(possible, rows, 0.0) / counts

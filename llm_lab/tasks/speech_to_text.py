@@ -33,10 +33,9 @@ class SpeechToText(Transcription):
 
     def counted(self, model: Any, inputs: Batch) -> Any:
         """Towers and decoder over texts as long as the longest of training."""
-        told = super(Transcription, self).inputs(inputs)
+        first = next(iter(inputs.values()))
         length = int(self.spec.summary.get("longest_target", 1))
-        rows = len(next(iter(told.values())))
-        before = torch.zeros(rows, length, dtype=torch.long, device="meta")
+        before = torch.zeros(len(first), length, dtype=torch.long, device=first.device)
         return super().counted(lambda **known: model(decoder_input_ids=before, **known), inputs)
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:

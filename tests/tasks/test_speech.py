@@ -121,6 +121,13 @@ def test_the_loss_of_ctc_is_the_librarys_over_the_frames_that_are_there() -> Non
     assert torch.allclose(task.losses(logits, batch).sum(), wanted, rtol=1e-4)
 
 
+def test_a_text_that_is_certain_costs_nothing_and_is_not_refused() -> None:
+    task, batch = make(TASKS[0]).eval(), batch_of()
+    labels = batch["labels"][:1, :2]  # one symbol, and what stands for its end
+    logits = 100.0 * F.one_hot(labels[:, :1], len(task.tokenizer)).float()
+    assert task.losses(logits, {**batch, "labels": labels}).tolist() == [0.0, 0.0]
+
+
 def test_a_text_without_room_is_left_out_in_training_and_told_in_evaluation() -> None:
     task, batch = make(TASKS[0]), batch_of(frames=16, more=30)  # the last row has three moments
     losses = task.train().losses(task(batch), batch)
