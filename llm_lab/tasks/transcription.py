@@ -100,7 +100,8 @@ class Transcription(Task):
         """Errors and length [M, 2] of a row, by each metric."""
         self.single.reset()
         self.single.update([said], [written])
-        parts = [torch.stack([metric.errors, metric.total]) for metric in self.single.values()]  # type: ignore[list-item]
+        found = [cast("Any", metric) for metric in self.single.values()]
+        parts = [torch.stack([metric.errors, metric.total]) for metric in found]
         if errors := float(parts[0][0]) if parts else 0.0:
             self.worst = sorted([*self.worst, (-errors, written, said)])[:SHOWN]
         return torch.stack(parts) if parts else torch.empty(0, 2)
