@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_lab.config import build
@@ -26,19 +26,23 @@ class Inputs:
     Args:
         columns: name -> settings of a kind, its ``kind`` among them; ``label`` and ``split`` name columns.
         key: where that stands in the configuration.
+        only: names of those that are wanted; None for all.
 
     Raises:
-        ConfigError: no input, an unknown kind, or settings that the kind does not take.
+        ConfigError: no input, an unknown one or kind, or settings that the kind does not take.
     """
 
-    def __init__(self, columns: Mapping[str, Any], *, key: str = "data.columns") -> None:
+    def __init__(
+        self, columns: Mapping[str, Any], *, key: str = "data.columns", only: Sequence[str] | None = None
+    ) -> None:
         nodes = {name: node for name, node in columns.items() if name not in ROLES and node is not None}
         label = columns.get("label", "label")
         names = (label,) if isinstance(label, str) else tuple(label or ())
         self.roles = Columns(text=(), label=names, split=columns.get("split"))
         if not nodes:
             raise ConfigError(f"{key}: name an input, such as `picture: {{kind: image, size: 64}}`")
-        self.kinds = {name: make_kind(name, node, f"{key}.{name}") for name, node in nodes.items()}
+        wanted = nodes if only is None else _wanted(only, nodes)
+        self.kinds = {name: make_kind(name, nodes[name], f"{key}.{name}") for name in nodes if name in wanted}
 
     @property
     def media(self) -> dict[str, MediaKind]:
@@ -63,6 +67,15 @@ class Inputs:
     def facts(self) -> dict[str, dict[str, Any]]:
         """What a model and a predictor know of each."""
         return {name: kind.facts() for name, kind in self.kinds.items()}
+
+
+def _wanted(names: Sequence[str], known: Mapping[str, Any]) -> Sequence[str]:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"data.inputs: there is no input `{name}`; {nearest(name, list(known))}")
+    if not names:
+        raise ConfigError(f"data.inputs: name one or more of {', '.join(known)}")
+    return names
 
 
 def make_kind(name: str, node: Any, key: str) -> Kind:

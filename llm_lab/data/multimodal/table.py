@@ -20,7 +20,7 @@ from llm_lab.data.spec import ID, PRESENT, DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
 NUMBERS = pa.list_(pa.float32())
-SHOWN = "shown"
+SHOWN, LEFT_OUT = "shown", "(text left out)"
 
 
 def row_writer(path: Path, inputs: Inputs, problem: Problem) -> ArrowWriter:
@@ -49,10 +49,14 @@ class ModalityTable(LabelTable):
         inputs: the kinds, fitted.
         training: whether rows are augmented.
         seed: of augmentation, with epoch and row.
+        hidden: whether rows have texts that are no input here, and that nobody is to see.
     """
 
-    def __init__(self, *, path: Path, spec: DataSpec, inputs: Inputs, training: bool, seed: int) -> None:
+    def __init__(
+        self, *, path: Path, spec: DataSpec, inputs: Inputs, training: bool, seed: int, hidden: bool = False
+    ) -> None:
         super().__init__(path=path, spec=spec)
+        self.hidden = hidden
         self.folder = path.parent
         self.inputs, self.training, self.seed = inputs, training, seed
         self.stores = {
@@ -106,7 +110,10 @@ class ModalityTable(LabelTable):
         return kind.batch(items, chance)
 
     def named(self) -> Iterator[dict[str, Any]]:
-        """Yield ``text`` (what a reader sees), ``label`` and ``features`` (a vector for baselines) of each row."""
+        """Yield ``text`` (what a reader sees), ``label`` and ``features`` (a vector for baselines) of each row.
+
+        ``identity`` is the same whatever inputs are chosen.
+        """
         raw = {name: open_store(self.folder, kind) for name, kind in self.inputs.media.items()}
         names = list(self.inputs.kinds)
         known: dict[tuple[str, int], Any] = {}
@@ -118,7 +125,8 @@ class ModalityTable(LabelTable):
                 for name, cell in zip(names, cells, strict=True)
             ]
             label = {"label": self._name(rest[0])} if told else {}
-            yield {"text": shown, **label, "features": np.concatenate(vectors)}
+            text = LEFT_OUT if self.hidden else shown
+            yield {"text": text, **label, "features": np.concatenate(vectors), "identity": [shown, label]}
 
     def _vector(
         self, kind: Kind, cell: Any, raw: Mapping[str, Any], known: dict[tuple[str, int], Any]

@@ -14,6 +14,7 @@ import pytest
 
 from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.errors import ConfigError, DataError
+from llm_lab.results.rows import digest_of
 from tests.data.conftest import TOKENIZER
 from tests.multimodal import COLUMNS, edit, manifest
 
@@ -252,3 +253,19 @@ def test_what_is_held_out_is_the_test_split(tmp_path: Path, make: Make) -> None:
     assert data.prepare().sizes["test"] == 10 and sum(data.spec.sizes.values()) == 40
     with pytest.raises(ConfigError, match="the source gives a split of its own"):
         make({"test": str(path)}, held_out={"town": "elsewhere"})
+
+
+def test_inputs_may_be_left_out_of_the_same_rows(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    data = {"columns": some("picture", "words", "places"), "split": {"val": 0.2}}
+    whole, fewer = make(**data), make(**data, inputs=["picture"])
+    assert list(fewer.prepare().inputs) == ["picture"] and fewer.spec.modalities == ("image",)
+    assert fewer.prepare().fingerprint == whole.prepare().fingerprint
+    batches = next(iter(whole.val_dataloader())), next(iter(fewer.val_dataloader()))
+    assert "words" not in batches[1] and batches[0]["picture"].equal(batches[1]["picture"])
+    seen, hidden = list(whole.rows("val")), list(fewer.rows("val"))
+    assert digest_of(seen) == digest_of(hidden)
+    assert "number" in seen[0]["text"] and hidden[0]["text"] == "(text left out)"
+    assert len(hidden[0]["features"]) < len(seen[0]["features"])
+    with pytest.raises(ConfigError, match="no input `pictur`; did you mean `picture`"):
+        make(**data, inputs=["pictur"])
