@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from llm_lab.data.spec import ID
+from llm_lab.data.spec import KEY
 
 MEDIA = ("image", "audio")
 TITLE = "Where the model looked"
@@ -64,7 +64,7 @@ class Maps(Callback):
             with torch.inference_mode(mode=False), torch.enable_grad():  # a test has switched gradients off
                 loader = trainer.datamodule.test_dataloader()
                 batch = {name: value.to(task.device) for name, value in loader.batch(row, row).items()}
-                inputs = {name: value for name, value in task.inputs(batch).items() if not name.endswith(ID)}
+                inputs = {name: value for name, value in task.inputs(batch).items() if not name.endswith(KEY)}
                 target = int(probabilities[place].argmax())
                 maps = attributed(task.network(), inputs, names, target=target, steps=self.steps)
                 shown = {name: value.cpu()[0] for name, value in inputs.items()}

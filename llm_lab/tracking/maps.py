@@ -18,6 +18,7 @@ from llm_lab.tracking import plots
 from llm_lab.tracking.formats import one_line
 
 Array = NDArray[Any]
+CAPTION = "blue spoke for what was told, orange against it (integrated gradients); orange names are mistakes"
 NAME = 16  # characters of a label above a map
 BLUR = 1 / 56  # of a picture's height: single pixels say little
 STRONG = 99.5  # percentile of a map that is drawn in full colour
@@ -66,6 +67,7 @@ def _draw(name: str, facts: Mapping[str, Any], rows: Sequence[Looked]) -> str:
         right = row.told == row.actual
         said = one_line(row.told, NAME) if right else f"{one_line(row.told, NAME)}, is {one_line(row.actual, NAME)}"
         above.set_title(f"{said}\n{row.sure:.0%} sure", fontsize=9, loc="center", color=plots.THIRD if right else plots.SECOND)
+    figure.supxlabel(f"{one_line(name, NAME)}: {CAPTION}", fontsize=8.5, color=plots.SOFT)
     return plots.to_svg(figure, f"maps {name}")
 
 

@@ -16,7 +16,7 @@ from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind, Kind, MediaKind
 from llm_lab.data.multimodal.media import open_store
 from llm_lab.data.pair_rows import text_id
-from llm_lab.data.spec import ID, PRESENT, DataSpec, Problem
+from llm_lab.data.spec import ID, KEY, PRESENT, DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
 NUMBERS = pa.list_(pa.float32())
@@ -91,9 +91,17 @@ class ModalityTable(LabelTable):
             batch |= {f"{name}{part}": value for part, value in self._tensors(kind, cells, chance).items()}
             if kind.optional:
                 batch[f"{name}{PRESENT}"] = torch.tensor([_is_there(kind, cell) for cell in cells])
+        batch |= {
+            f"{name}{KEY}": self._ids(kind, chosen)
+            for name, kind in self.inputs.kinds.items()
+            if not self._varies(kind)
+        }
         if self.spec.problem != "modalities":
             return {**batch, "labels": self._labels(rows)}
         return batch | {f"{name}{ID}": self._ids(kind, chosen) for name, kind in self.inputs.kinds.items()}
+
+    def _varies(self, kind: Kind) -> bool:
+        return bool(self.training and getattr(kind, "augment", None))
 
     def _ids(self, kind: Kind, rows: IntArray) -> torch.Tensor:
         """Numbers int64 [B] by which equal contents of an input are known."""
