@@ -10,6 +10,7 @@ from torch import nn
 from llm_lab.config import build
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError, RunError
+from llm_lab.models.adapted import attach, base_of
 from llm_lab.models.classifier import PROBLEM_TYPES
 from llm_lab.models.feature_cache import DEFAULT, FeatureCache
 from llm_lab.models.folder import model_folder
@@ -107,6 +108,7 @@ def _towers(
                 f"model.{kind}: `{name}` is of this kind and has no tower; take one by `model/{kind}=`"
             )
         made[name] = build(node, expected=Tower, key=f"model.{name}", column=facts, spec=spec)
+        made[name].pretrained = node.get("source") is not None
     return made
 
 
@@ -140,7 +142,10 @@ def saved(
         RunError: the data lack an input.
     """
     del wrappers
-    model = head.auto_class.from_pretrained(model_folder(source), trust_remote_code=False)
+    folder = model_folder(source)
+    model = attach(head.auto_class.from_pretrained(base_of(folder), trust_remote_code=False), folder)
+    for tower in model.towers.values():
+        tower.pretrained = True
     lacking = [name for name in model.config.inputs if name not in spec.inputs]
     if lacking:
         raise RunError(f"{source}: the data have no input `{lacking[0]}`, which the model reads")
