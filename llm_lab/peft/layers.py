@@ -159,15 +159,7 @@ def _linear(model: nn.Module) -> set[str]:
     if isinstance(model, Tower):
         parts = list(model.named_modules())
         linear = {name for name, part in parts if isinstance(part, nn.Linear | Conv1D)}
-        return linear or {name for name, part in parts if _is_dense(part)}
+        return linear or {name for name, part in parts if type(part) is nn.Conv2d and part.groups == 1}
     stack = layer_stack(model)[0]
     parts = [(name, part) for name, part in model.named_modules() if name.startswith(f"{stack}.")]
     return {name for name, part in parts if isinstance(part, nn.Linear | Conv1D)}
-
-
-def _is_dense(part: nn.Module) -> bool:
-    """Whether a convolution mixes all channels, in a way that the library can repeat beside it."""
-    if not isinstance(part, nn.Conv2d) or part.groups > 1:
-        return False
-    plain = type(part) is nn.Conv2d
-    return plain or (part.kernel_size == (1, 1) and part.stride == (1, 1))

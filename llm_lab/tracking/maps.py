@@ -20,7 +20,7 @@ from llm_lab.tracking.formats import one_line
 Array = NDArray[Any]
 CAPTION = "blue spoke for what was told, orange against it (integrated gradients); orange names are mistakes"
 NAME = 16  # characters of a label above a map
-BLUR = 1 / 56  # of a picture's height: single pixels say little
+BLUR = 1 / 26  # of a picture's height: single pixels say little
 STRONG = 99.5  # percentile of a map that is drawn in full colour
 
 
@@ -62,7 +62,7 @@ def _draw(name: str, facts: Mapping[str, Any], rows: Sequence[Looked]) -> str:
     for (above, below), row in zip(panels.T, rows, strict=True):
         seen, heat = _image(facts, row.values[name], row.maps[name], row.values.get(f"{name}_mask"))
         _show(above, seen, facts)
-        _show(below, 0.35 + 0.65 * _grey(seen), facts)
+        _show(below, 0.65 + 0.35 * _grey(seen), facts)  # pale, so that colours stand out
         below.imshow(_coloured(heat), **_look(facts))
         right = row.told == row.actual
         said = one_line(row.told, NAME) if right else f"{one_line(row.told, NAME)}, is {one_line(row.actual, NAME)}"
@@ -98,7 +98,7 @@ def _coloured(heat: Array) -> Array:
     heat = gaussian_filter(heat.astype(float), BLUR * len(heat))
     strength = np.abs(heat) / max(float(np.percentile(np.abs(heat), STRONG)), 1e-12)
     colours = np.where((heat > 0)[..., None], to_rgb(plots.ACCENT), to_rgb(plots.SECOND))
-    return np.concatenate([colours, 0.9 * strength.clip(0, 1)[..., None] ** 0.7], axis=2)
+    return np.concatenate([colours, 0.9 * strength.clip(0, 1)[..., None]], axis=2)
 
 
 def _grey(picture: Array) -> Array:

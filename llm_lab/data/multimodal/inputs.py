@@ -72,7 +72,7 @@ class Inputs:
 def _wanted(names: Sequence[str], known: Mapping[str, Any]) -> Sequence[str]:
     for name in names:
         if name not in known:
-            raise ConfigError(f"data.inputs: there is no input `{name}`; {nearest(name, list(known))}")
+            raise ConfigError(f"data.inputs: there is no input `{name}`{nearest(name, list(known))}")
     if not names:
         raise ConfigError(f"data.inputs: name one or more of {', '.join(known)}")
     return names
