@@ -2,7 +2,7 @@
 
 The bare loop has the shape that open_clip documents (https://github.com/mlfoundations/open_clip), written anew by us,
 since open_clip itself needs torchvision: files decoded and texts tokenized to 77 places row by row in a DataLoader,
-autocast, cross-entropy both ways over scaled similarities with a learned scale, AdamW without decay on norms and biases.
+autocast, cross-entropy both ways over scaled similarities with a learned scale, AdamW without decay on norms, biases.
 Towers, rows and batch size are the same for both. Contestants take turns, each in a process of its own.
 """
 
@@ -66,7 +66,11 @@ def main(words: Sequence[str] = ()) -> None:
             rounds[name].append(measured(name, job)[0])
             print(f"{CONTESTANTS[name]:34} {rounds[name][-1]:8.0f} pictures/s", flush=True)
     epochs = measured("epochs", [*FROZEN, f"data.limit={options.pictures}"])
-    show(f"contrastive training, {options.rows:,} rows", ("", "pictures/s", "ratio", "goal"), contrastive(rounds))
+    show(
+        f"contrastive training, {options.rows:,} rows",
+        ("", "pictures/s", "ratio", "goal"),
+        contrastive(rounds),
+    )
     title = f"EfficientNet-Lite0, frozen, {options.pictures:,} pictures of 96 x 96"
     show(title, ("", "seconds", "first / this", "goal"), frozen(epochs))
     print(f"figures: {save('multimodal', {'rounds': rounds, 'epochs': epochs}, options.json)}")
@@ -74,7 +78,9 @@ def main(words: Sequence[str] = ()) -> None:
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Read the options of this benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m llm_lab.bench multimodal", description="pictures and words")
+    parser = argparse.ArgumentParser(
+        prog="python -m llm_lab.bench multimodal", description="pictures and words"
+    )
     parser.add_argument(
         "--json", type=Path, help="where to write the figures; a file in the cache without it"
     )

@@ -55,9 +55,15 @@ class Files(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         path, text = self.rows[index]
-        picture = Image.open(path).convert("RGB").resize((self.kind.width, self.kind.height), Image.Resampling.BICUBIC)
+        picture = (
+            Image.open(path)
+            .convert("RGB")
+            .resize((self.kind.width, self.kind.height), Image.Resampling.BICUBIC)
+        )
         pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).float().div(255)
-        told = self.tokenizer(text, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt")
+        told = self.tokenizer(
+            text, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt"
+        )
         return (pixels - self.kind.mean) / self.kind.std, told["input_ids"][0]
 
 
@@ -76,8 +82,10 @@ def bare(config: Any) -> list[float]:
     for pictures, texts in loader:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=supports_bf16("cpu")):
-            found = model(picture=pictures, question=texts, question_mask=(texts != padding).long()).last_hidden_state
-            loss = clip_loss(found[:, 0], found[:, 1], scale.exp())
+            found = model(
+                picture=pictures, question=texts, question_mask=(texts != padding).long()
+            ).last_hidden_state
+            loss: Any = clip_loss(found[:, 0], found[:, 1], scale.exp())
         loss.backward()
         optimizer.step()
         with torch.no_grad():
@@ -135,8 +143,9 @@ def epochs(config: Any) -> list[float]:
     vars(feature_cache)["FOLDER"] = f"features-bench-{os.getpid()}"
     data: Any = build(config.data, expected=MultimodalData, key="data")
     task, clock = build_task(config, data.prepare()), Epochs()
+    precision: Any = precision_of(config.trainer)
     trainer = Trainer(
-        max_epochs=config.trainer.max_epochs, precision=precision_of(config.trainer), logger=False, callbacks=[clock],
+        max_epochs=config.trainer.max_epochs, precision=precision, logger=False, callbacks=[clock],
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
         use_distributed_sampler=False,
     )  # fmt: skip
@@ -147,7 +156,12 @@ def epochs(config: Any) -> list[float]:
     return clock.seconds
 
 
-CONTESTANTS: dict[str, Callable[[Any], list[float]]] = {"bare": bare, "ours": ours, "loader": loader, "epochs": epochs}
+CONTESTANTS: dict[str, Callable[[Any], list[float]]] = {
+    "bare": bare,
+    "ours": ours,
+    "loader": loader,
+    "epochs": epochs,
+}
 
 
 def main(name: str, file: Path, words: Sequence[str]) -> None:

@@ -35,9 +35,7 @@ class Maps(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the maps into the task's pictures."""
         task: Any = pl_module
-        inputs = {
-            name: facts for name, facts in task.spec.inputs.items() if facts["kind"] in MEDIA
-        }
+        inputs = {name: facts for name, facts in task.spec.inputs.items() if facts["kind"] in MEDIA}
         told = task.predictions if inputs and task.spec.problem == "single_label" else {}
         if not told or trainer.world_size > 1 or not self.rows:
             return

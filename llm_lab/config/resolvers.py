@@ -48,13 +48,15 @@ def _design(sweeper: DictConfig | None) -> list[str]:
 
 
 def _input_subsets(*, _root_: DictConfig) -> str:
-    """All subsets of the inputs of the data as the values of a sweep, the whole first; pairs are the least in retrieval."""
+    """Subsets of the inputs of the data as the values of a sweep, the whole first; of two at least in retrieval."""
     columns: Any = OmegaConf.select(_root_, "data.columns") or {}
     names = [str(name) for name, node in columns.items() if isinstance(node, DictConfig) and "kind" in node]
     least = 2 if OmegaConf.select(_root_, "data.problem") == "modalities" else 1
     sizes = range(len(names), least - 1, -1)
     if len(sizes) < 2:  # noqa: PLR2004 - the whole, and something less
-        raise ConfigError(f"ablate=modalities: {least + 1} inputs or more are wanted, the data have {len(names)}")
+        raise ConfigError(
+            f"ablate=modalities: {least + 1} inputs or more are wanted, the data have {len(names)}"
+        )
     return ",".join(f"[{','.join(some)}]" for size in sizes for some in combinations(names, size))
 
 

@@ -48,7 +48,9 @@ class FeatureCache:
         new = list({key: row for row, key in enumerate(wanted) if key not in store.places}.values())
         if new and not store.open(self.most):
             return tower(values, mask)
-        if new and not store.add([wanted[row] for row in new], tower(values[new], None if mask is None else mask[new])):
+        if new and not store.add(
+            [wanted[row] for row in new], tower(values[new], None if mask is None else mask[new])
+        ):
             return tower(values, mask)
         return store.read(wanted, values.device)
 
@@ -56,20 +58,30 @@ class FeatureCache:
         self._weights = self._weights or digest_of(tower)
         kind = values.device.type
         precision = str(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else ""
-        told = [self.identity, tower.saved(), self._weights, precision, torch.distributed.is_initialized() and torch.distributed.get_rank()]
+        told = [
+            self.identity,
+            tower.saved(),
+            self._weights,
+            precision,
+            torch.distributed.is_initialized() and torch.distributed.get_rank(),
+        ]
         return features(assets.home() / FOLDER / content_hash({"features": told}))
 
 
 def may_keep(tower: Tower) -> bool:
     """Whether a tower makes the same of an input each time: nothing of it trains, and it is here as a whole."""
-    return tower.frozen and all(type(one) is nn.Parameter and one.numel() and not one.requires_grad for one in tower.parameters())
+    return tower.frozen and all(
+        type(one) is nn.Parameter and one.numel() and not one.requires_grad for one in tower.parameters()
+    )
 
 
 def digest_of(module: nn.Module) -> str:
     """Hash of the weights and statistics of a module."""
     found = blake2b(digest_size=16)
     for name, value in sorted(module.state_dict().items()):
-        found.update(name.encode() + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        found.update(
+            name.encode() + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        )
     return found.hexdigest()
 
 
@@ -174,7 +186,9 @@ class Features:
 def _make_room(folder: Path, most: int) -> None:
     """Delete what has not been used for longest, until half of the room is free for this folder."""
     others = [one for one in folder.parent.iterdir() if one != folder and (one / FORMAT).is_file()]
-    for one in sorted(others, key=lambda one: (one / INDEX).stat().st_mtime if (one / INDEX).is_file() else 0):
+    for one in sorted(
+        others, key=lambda one: (one / INDEX).stat().st_mtime if (one / INDEX).is_file() else 0
+    ):
         if sum(map(_size, folder.parent.iterdir())) <= most // 2:
             return
         with suppress(Timeout), FileLock(one / LOCK, timeout=0):

@@ -32,7 +32,7 @@ class Tower(nn.Module, ABC):
     Attributes:
         width: D of its tokens.
         frozen: whether it stays as it is.
-        pretrained: whether it came with weights: what tunes little changes only such towers, others train as a head does.
+        pretrained: whether it came with weights: what tunes little changes such towers alone.
     """
 
     width: int

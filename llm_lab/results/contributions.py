@@ -73,7 +73,9 @@ def ablation(
     """
     known = sorted(runs, key=lambda some: (-len(some), sorted(some)))
     names = sorted(frozenset().union(*known))
-    wanted: dict[tuple[str, str], Weights] = {("subset", str(place)): {one: 1.0} for place, one in enumerate(known)}
+    wanted: dict[tuple[str, str], Weights] = {
+        ("subset", str(place)): {one: 1.0} for place, one in enumerate(known)
+    }
     for name in names:
         wanted |= {(kind, name): weights for kind, weights in _contrasts(name, names).items()}
     offsets = {key: weights.pop(frozenset(), 0.0) * (nothing or 0.0) for key, weights in wanted.items()}
@@ -85,7 +87,9 @@ def ablation(
         nothing=nothing,
         subsets={one: found["subset", str(place)] for place, one in enumerate(known)},
         contributions=[
-            Contribution(name=name, **{kind: found.get((kind, name)) for kind in ("alone", "lost", "shapley")})
+            Contribution(
+                name=name, **{kind: found.get((kind, name)) for kind in ("alone", "lost", "shapley")}
+            )
             for name in names
         ],
     )
@@ -122,7 +126,8 @@ def _estimates(
     values = weights @ [np.mean([ratio(parts) for parts in runs[some]]) for some in known]
     ends = intervals([runs[some] for some in known], weights)
     return [
-        Estimate(value=float(value), low=low, high=high) for value, (low, high) in zip(values, ends, strict=True)
+        Estimate(value=float(value), low=low, high=high)
+        for value, (low, high) in zip(values, ends, strict=True)
     ]
 
 

@@ -31,7 +31,9 @@ def ablations(table: Table) -> list[Ablation]:
     if not seeds:
         return []
     try:
-        found = {some: [read_rows(by_seed[seed].run) for seed in sorted(seeds)] for some, by_seed in runs.items()}
+        found = {
+            some: [read_rows(by_seed[seed].run) for seed in sorted(seeds)] for some, by_seed in runs.items()
+        }
     except RunError:  # label sets, say: nothing is kept of their rows
         return []
     if len({digest for kept in found.values() for digest, _ in kept}) > 1:
@@ -41,8 +43,14 @@ def ablations(table: Table) -> list[Ablation]:
     return [_ablation(name, parts, next(iter(runs.values()))) for name in names]
 
 
-def _ablation(metric: str, parts: Mapping[Subset, Sequence[Mapping[str, Parts]]], runs: Mapping[int, Row]) -> Ablation:
-    known = {some: [one[metric] for one in kept] for some, kept in parts.items() if all(metric in one for one in kept)}
+def _ablation(
+    metric: str, parts: Mapping[Subset, Sequence[Mapping[str, Parts]]], runs: Mapping[int, Row]
+) -> Ablation:
+    known = {
+        some: [one[metric] for one in kept]
+        for some, kept in parts.items()
+        if all(metric in one for one in kept)
+    }
     majority = [_metrics(row.run).get(f"{NOTHING}{metric}") for row in runs.values()]
     return ablation(metric, known, nothing=next((value for value in majority if value is not None), None))
 

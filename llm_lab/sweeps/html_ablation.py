@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ NAME = 22  # characters of an input's name
 
 
 def picture(one: Ablation) -> Markup:
-    """Draw contributions beside the subsets, whose inputs are marked below them as in an UpSet plot (Lex et al. 2014)."""
+    """Draw contributions beside all subsets, with marks of their inputs as in an UpSet plot (Lex et al. 2014)."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", _picture(one), flags=re.DOTALL)
     return Markup(svg)  # noqa: S704 - drawn by us
 
@@ -27,9 +28,9 @@ def picture(one: Ablation) -> Markup:
 def _picture(one: Ablation) -> str:
     ordered = sorted(one.contributions, key=lambda each: weight(each.shapley or each.lost))
     figure = Figure(figsize=(10.1, 3.2 + 0.3 * len(ordered)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
-    _contributions(left.subplots(), one, ordered)
-    above, below = right.subplots(2, 1, sharex=True, height_ratios=(2.4, 0.5 + 0.3 * len(ordered)))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+    _contributions(halves[0].subplots(), one, ordered)
+    above, below = halves[1].subplots(2, 1, sharex=True, height_ratios=(2.4, 0.5 + 0.3 * len(ordered)))
     _subsets(above, one)
     _members(below, one, ordered)
     return plots.to_svg(figure, f"ablation {one.metric}")
@@ -43,12 +44,20 @@ def _contributions(axes: Axes, one: Ablation, ordered: Sequence[Contribution]) -
         known = [estimate for estimate in found if estimate]
         axes.barh(places, [each.value for each in known], height=0.32, color=colour, alpha=0.75, label=label)
         axes.errorbar(
-            [each.value for each in known], places, xerr=_ends(known), fmt="none", ecolor=plots.SOFT, elinewidth=1.2
+            [each.value for each in known],
+            places,
+            xerr=_ends(known),
+            fmt="none",
+            ecolor=plots.SOFT,
+            elinewidth=1.2,
         )
     axes.axvline(0, color=plots.SOFT, linewidth=0.8)
     axes.set_yticks(range(len(ordered)), [one_line(each.name, NAME) for each in ordered])
     axes.grid(visible=False, axis="y")
-    axes.set(title=f"What each input contributes to {metric_name(one.metric)}", xlabel=f"{metric_name(one.metric)}, difference")
+    axes.set(
+        title=f"What each input contributes to {metric_name(one.metric)}",
+        xlabel=f"{metric_name(one.metric)}, difference",
+    )
     axes.figure.legend(loc="outside lower center", ncols=2)
 
 
@@ -56,11 +65,20 @@ def _subsets(axes: Axes, one: Ablation) -> None:
     found = list(one.subsets.values())
     places = range(len(found))
     axes.errorbar(
-        places, [each.value for each in found], yerr=_ends(found), fmt="o", markersize=6, color=plots.ACCENT, ecolor=plots.SOFT, elinewidth=1.2
+        places,
+        [each.value for each in found],
+        yerr=_ends(found),
+        fmt="o",
+        markersize=6,
+        color=plots.ACCENT,
+        ecolor=plots.SOFT,
+        elinewidth=1.2,
     )
     if one.nothing is not None:
         axes.axhline(one.nothing, color=plots.SOFT, linestyle=(0, (4, 4)), linewidth=1.2)
-        axes.annotate("none of them", (-0.55, one.nothing), ha="left", va="bottom", fontsize=8, color=plots.SOFT)
+        axes.annotate(
+            "none of them", (-0.55, one.nothing), ha="left", va="bottom", fontsize=8, color=plots.SOFT
+        )
     axes.set(title="With each subset of the inputs", ylabel=metric_name(one.metric))
     axes.tick_params(axis="x", length=0, labelbottom=False)
     axes.grid(visible=False, axis="x")
@@ -81,4 +99,7 @@ def _members(axes: Axes, one: Ablation, ordered: Sequence[Contribution]) -> None
 
 def _ends(found: Sequence[Estimate]) -> list[list[float]]:
     """Distances of the ends of the intervals, as matplotlib wants them."""
-    return [[max(0.0, one.value - one.low) for one in found], [max(0.0, one.high - one.value) for one in found]]
+    return [
+        [max(0.0, one.value - one.low) for one in found],
+        [max(0.0, one.high - one.value) for one in found],
+    ]

@@ -34,8 +34,8 @@ def write_sweep(directory: Path) -> None:
     """
     from rich.console import Console
 
-    from llm_lab.sweeps.html import page
     from llm_lab.sweeps.ablation import ablations, rows_of
+    from llm_lab.sweeps.html import page
     from llm_lab.sweeps.terminal import contributions_table, places, terminal_table
 
     table = _write(Path(directory))

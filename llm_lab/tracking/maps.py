@@ -65,8 +65,17 @@ def _draw(name: str, facts: Mapping[str, Any], rows: Sequence[Looked]) -> str:
         _show(below, 0.65 + 0.35 * _grey(seen), facts)  # pale, so that colours stand out
         below.imshow(_coloured(heat), **_look(facts))
         right = row.told == row.actual
-        said = one_line(row.told, NAME) if right else f"{one_line(row.told, NAME)}, is {one_line(row.actual, NAME)}"
-        above.set_title(f"{said}\n{row.sure:.0%} sure", fontsize=9, loc="center", color=plots.THIRD if right else plots.SECOND)
+        said = (
+            one_line(row.told, NAME)
+            if right
+            else f"{one_line(row.told, NAME)}, is {one_line(row.actual, NAME)}"
+        )
+        above.set_title(
+            f"{said}\n{row.sure:.0%} sure",
+            fontsize=9,
+            loc="center",
+            color=plots.THIRD if right else plots.SECOND,
+        )
     figure.supxlabel(f"{one_line(name, NAME)}: {CAPTION}", fontsize=8.5, color=plots.SOFT)
     return plots.to_svg(figure, f"maps {name}")
 
@@ -107,7 +116,11 @@ def _grey(picture: Array) -> Array:
 
 def _look(facts: Mapping[str, Any]) -> dict[str, Any]:
     picture = facts["kind"] == "image"
-    return {"aspect": "equal" if picture else "auto", "interpolation": "nearest", "extent": (0, 1, 0, 1) if not picture else None}
+    return {
+        "aspect": "equal" if picture else "auto",
+        "interpolation": "nearest",
+        "extent": (0, 1, 0, 1) if not picture else None,
+    }
 
 
 def _show(axes: Axes, picture: Array, facts: Mapping[str, Any]) -> None:

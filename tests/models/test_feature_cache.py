@@ -28,10 +28,14 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         torch.manual_seed(seed)
         text, image, audio = ({**node, "freeze": freeze} for node in (TEXT, IMAGE, AUDIO))
         fusion = {"_target_": "llm_lab.models.fusion.late.Concatenation"}
-        model = fused(spec=spec_of(*NAMES), text=text, image=image, audio=audio, fusion=fusion, width=8, **options)
+        model = fused(
+            spec=spec_of(*NAMES), text=text, image=image, audio=audio, fusion=fusion, width=8, **options
+        )
         model.calls = []
         for name, tower in model.towers.items():
-            tower.register_forward_hook(lambda _, given, __, name=name: model.calls.append((name, len(given[0]))))
+            tower.register_forward_hook(
+                lambda _, given, __, name=name: model.calls.append((name, len(given[0])))
+            )
         return model.eval()
 
     yield build

@@ -68,7 +68,8 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
     metrics = figures(toys / "run")
     assert metrics["test/accuracy"] == 1.0
     assert metrics["baseline/linear/accuracy"] > 0.9
-    assert (toys / "run/report.html").is_file() and (toys / "run/model/model.safetensors").is_file()
+    assert "Where the model looked" in (toys / "run/report.html").read_text()
+    assert (toys / "run/model/model.safetensors").is_file()
 
     assert lab("evaluate", "run").code == 0
     (evaluation,) = (toys / "run/evaluations").glob("*.json")
@@ -120,7 +121,13 @@ def test_over_fits_32_rows(toys: Path, lab: Callable[..., Result]) -> None:
 
 def test_every_subset_of_inputs_is_run_once_and_compared(toys: Path, lab: Callable[..., Result]) -> None:
     fewer = [f"data.columns.{name}=null" for name in ("sound", "amounts", "places")]
-    words = ("+experiment=toys", "+ablate=modalities", *fewer, "trainer.max_epochs=1", "hydra.sweep.dir=sweep")
+    words = (
+        "+experiment=toys",
+        "+ablate=modalities",
+        *fewer,
+        "trainer.max_epochs=1",
+        "hydra.sweep.dir=sweep",
+    )
     result = lab(*words)
     assert result.code == 0, result.err
     assert "[3/3] data.inputs=[words]" in result.out and "what each input contributes" in result.out

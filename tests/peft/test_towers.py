@@ -67,7 +67,10 @@ def test_towers_with_weights_are_tuned_and_others_train_whole(
     module: Any = one(model)
     assert torch.allclose(module(**batch).logits, before, atol=1e-5)
     assert trained(module, "sound") == {key for key, _ in module.towers["sound"].named_parameters()}
-    assert all(part.requires_grad for part in module.project.parameters()) and module.classifier.weight.requires_grad
+    assert (
+        all(part.requires_grad for part in module.project.parameters())
+        and module.classifier.weight.requires_grad
+    )
     assert len(trained(module, "words")) < len(list(module.towers["words"].parameters())) or name == "adapter"
     if name in {"lora", "dora"}:
         assert all("lora_" in key for key in trained(module, "picture")) and trained(module, "picture")

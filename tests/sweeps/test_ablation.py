@@ -30,7 +30,11 @@ def sweep(folder: Path, *, seeds: tuple[int, ...] = (1,)) -> Path:
     for name, words in jobs.items():
         *some, seed = name.split("-")
         right = np.arange(100) < (90 if "words" in some else 50)
-        metrics = {"val/loss": 1 - right.mean(), "test/accuracy": right.mean(), "baseline/majority/accuracy": 0.4}
+        metrics = {
+            "val/loss": 1 - right.mean(),
+            "test/accuracy": right.mean(),
+            "baseline/majority/accuracy": 0.4,
+        }
         config = {"data": {"columns": COLUMNS, "inputs": some}, "seed": int(seed)}
         run = add_run(folder, name, words=words, metrics=metrics, config=config)
         parts = np.stack([right, np.ones(100)], axis=1).astype(float)

@@ -88,7 +88,9 @@ def _keeping(model: Towers, spec: DataSpec, gigabytes: float | None) -> Towers:
     """The model with a cache for each frozen tower."""
     most = DEFAULT if gigabytes is None else gigabytes
     model.caches = {
-        name: FeatureCache(identity={"data": spec.fingerprint, "input": dict(spec.inputs[name])}, gigabytes=most)
+        name: FeatureCache(
+            identity={"data": spec.fingerprint, "input": dict(spec.inputs[name])}, gigabytes=most
+        )
         for name, tower in model.towers.items()
         if tower.frozen
     }

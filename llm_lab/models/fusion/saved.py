@@ -106,10 +106,11 @@ class Towers(PreTrainedModel):
         present = self._present(inputs)
         return {name: self._filled(name, one, present.get(name)) for name, one in tokens.items()}
 
-    def _tokens(self, name: str, tower: nn.Module, inputs: Mapping[str, Tensor]) -> Tokens:
-        values, mask, keys = (inputs.get(f"{name}{part}") for part in ("", MASK, KEY))
-        kept = self.caches.get(name)
-        found: Tokens = tower(values, mask) if kept is None or keys is None else kept(tower, values, mask, keys)
+    def _tokens(self, name: str, tower: Any, inputs: Mapping[str, Tensor]) -> Tokens:
+        values, mask, keys = inputs[name], inputs.get(f"{name}{MASK}"), inputs.get(f"{name}{KEY}")
+        if keys is not None and name in self.caches:
+            return self.caches[name](tower, values, mask, keys)
+        found: Tokens = tower(values, mask)
         return found
 
     def _present(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

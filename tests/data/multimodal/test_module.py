@@ -263,7 +263,11 @@ def test_inputs_may_be_left_out_of_the_same_rows(tmp_path: Path, make: Make) -> 
     assert list(spec.inputs) == ["picture"] and spec.modalities == ("image",)
     assert spec.fingerprint == whole.prepare().fingerprint
     pictures = [
-        {int(row): one for batch in data.val_dataloader() for row, one in zip(batch["index"], batch["picture"], strict=True)}
+        {
+            int(row): one
+            for batch in data.val_dataloader()
+            for row, one in zip(batch["index"], batch["picture"], strict=True)
+        }
         for data in (whole, fewer)
     ]
     assert len(pictures[0]) == spec.sizes["val"]
