@@ -37,7 +37,7 @@ def evaluate_baselines(
     Returns:
         ``baseline/NAME/METRIC`` -> value.
     """
-    key = repr((spec.fingerprint, _plain(baselines), _plain(metrics), split))
+    key = repr((spec.fingerprint, list(spec.inputs), _plain(baselines), _plain(metrics), split))
     if key not in _measured:
         while len(_measured) >= KEPT:
             _measured.pop(next(iter(_measured)))

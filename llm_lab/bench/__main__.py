@@ -19,6 +19,7 @@ BENCHES = {
     "graph": "the graph store: a million triples into it, and out as arrays",
     "linking": "entities and relations found in PathQuestion: precision and recall",
     "links": "ComplEx on a knowledge graph: an epoch, filtered evaluation and MRR, beside PyKEEN",
+    "multimodal": "pictures and words: contrastive training beside a bare loop, batches alone, frozen towers",
     "memory": "memory against the size of the table",
 }
 

@@ -15,6 +15,7 @@ from llm_lab.config.search_path import ROOT_CONFIG
 from llm_lab.config.written import Written, files_of, written
 
 MAY_SET = ("hydra.run", "hydra.sweep", "hydra.sweeper", "hydra.launcher", "hydra.job.name")
+MODE = "hydra.mode"  # that a choice of ours is a sweep by itself
 EXPERIMENTS = ("experiment/", "debug/", "size/", "ablate/")
 SEARCH_PATH = "hydra.searchpath"
 _SEARCH_PATH_MESSAGE = "may be set on the command line only"
@@ -73,7 +74,7 @@ def _refusal(key: str, origin: Origin) -> str:
     if _below(key, SEARCH_PATH):
         ours = origin.scope in ("word", "hydra") or (origin.scope == "ours" and origin.config == ROOT_CONFIG)
         return "" if ours else _SEARCH_PATH_MESSAGE
-    if not is_guest(origin):
+    if not is_guest(origin) or (key == MODE and origin.scope == "ours"):
         return ""
     if not any(_below(key, name) or _below(name, key) for name in MAY_SET):
         return f"may not be set here (experiments, packs and your conf/ set only {', '.join(MAY_SET)})"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
+from itertools import combinations
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
+from llm_lab.errors import ConfigError
 
 UNNAMED = "adhoc"
 NOT_DESIGN = ("n_trials", "n_jobs", "max_batch_size")  # of a sweeper
@@ -18,6 +21,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("sweep_hash", _sweep_hash, replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("step", _step, replace=True)
+    OmegaConf.register_new_resolver("input_subsets", _input_subsets, replace=True)
     OmegaConf.register_new_resolver("run_start", _run_start, replace=True, use_cache=True)
 
 
@@ -41,6 +45,19 @@ def _design(sweeper: DictConfig | None) -> list[str]:
     raw = {key: value for key, value in raw.items() if value is not None and key not in NOT_DESIGN}
     plain = str(raw.pop("_target_", ""))
     return [f"{key}={value}" for key, value in raw.items()] + ([plain] if "optuna" in plain else [])
+
+
+def _input_subsets(*, _root_: DictConfig) -> str:
+    """Subsets of the inputs of the data as the values of a sweep, the whole first; of two at least in retrieval."""
+    columns: Any = OmegaConf.select(_root_, "data.columns") or {}
+    names = [str(name) for name, node in columns.items() if isinstance(node, DictConfig) and "kind" in node]
+    least = 2 if OmegaConf.select(_root_, "data.problem") == "modalities" else 1
+    sizes = range(len(names), least - 1, -1)
+    if len(sizes) < 2:  # noqa: PLR2004 - the whole, and something less
+        raise ConfigError(
+            f"ablate=modalities: {least + 1} inputs or more are wanted, the data have {len(names)}"
+        )
+    return ",".join(f"[{','.join(some)}]" for size in sizes for some in combinations(names, size))
 
 
 def _step(name: str, *, _root_: DictConfig) -> str:

@@ -33,6 +33,12 @@ def vectors_in_front_suit_rows_and_objective(values: Values) -> Iterator[Fault]:
             message=f"{task} is asked at the places of tokens, which a prompt moves",
             suggestion="`peft=lora`, or `peft=prefix` with `data.layout=documents`",
         )
+    if str(get(values, "model._target_")).startswith("llm_lab.models.fusion."):
+        yield Fault(
+            key="peft",
+            message="vectors in front of a text belong to one text model, not to several towers",
+            suggestion="`peft=lora`, dora, ia3, adapter, bitfit or linear_probe",
+        )
     if target == PREFIX and get(values, "model.architecture") == "modernbert":
         yield Fault(
             key="peft",

@@ -18,7 +18,7 @@ DIGITS = 12
 NOT_CONTENT = ("paths", "logger", "expected", "ledger", "launch", "sweep", "pipeline")
 MACHINE = {
     "trainer": ("devices", "num_nodes", "accelerator", "enable_progress_bar", "enable_model_summary"),
-    "callbacks": ("progress", "interrupt"),
+    "callbacks": ("progress", "interrupt", "maps"),
 }
 # What these resolve to belongs to the machine or the moment, so their text stands in the hash.
 _VOLATILE = re.compile(r"\$\{(oc\.env|paths\.|hydra[.:]|now:|run_hash:|sweep_hash:|run_start:|env:)")

@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from llm_lab.config.compose import Composed, compose
 from llm_lab.config.fault import Fault
@@ -20,6 +21,7 @@ from llm_lab.config.loader import open_loader
 from llm_lab.config.run_hash import run_hash
 from llm_lab.config.search_path import conf_root, layers
 from llm_lab.config.words import OUTSIDE
+from llm_lab.sweeps.space import as_words
 
 MOST_VALUES = 10_000  # of one word
 JOBS_CHECKED = 32  # up to so many jobs each is composed and checked; beyond, each value of each word once
@@ -49,10 +51,12 @@ def plan(words: Sequence[str], *, multirun: bool = False, **places: Any) -> Plan
     words = [*words, *_sweeper(words, root, places)]
     overrides, faults = _parsed(words, OverridesParser.create(config_loader=loader))
     base = compose([str(item.input_line) for item in overrides if not item.is_sweep_override()], **places)
-    from_file = OmegaConf.select(base.config, "hydra.sweeper.params") or {}
-    swept, more = _parsed(
-        [f"{key}={value}" for key, value in from_file.items()], OverridesParser.create(config_loader=loader)
-    )
+    try:
+        from_file = as_words(OmegaConf.select(base.config, "hydra.sweeper.params") or {})
+    except OmegaConfBaseException as error:
+        fault = Fault(key="hydra.sweeper.params", message=str(error.__cause__ or error).splitlines()[0])
+        return Plan(jobs=[], overrides=[], multirun=True, faults=[fault])
+    swept, more = _parsed(from_file, OverridesParser.create(config_loader=loader))
     typed = {item.key_or_group for item in overrides}
     swept = [item for item in swept if item.key_or_group not in typed]  # the command line wins
     if endless := [*_endless([*swept, *overrides])]:

@@ -24,6 +24,7 @@ Problem = Literal[
 Split = Literal["train", "val", "test"]
 MASK, PRESENT = "_mask", "_present"  # behind an input's name: which of its tokens count, in which rows it is
 ID = "_id"  # the number of its content
+KEY = "_key"  # the same, only where the content is no random variant: what was made of it once may be taken again
 SAME = "same"  # number of what rows have in common that makes their inputs belong together; -1 for a row by itself
 
 

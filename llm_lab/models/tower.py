@@ -31,10 +31,13 @@ class Tower(nn.Module, ABC):
 
     Attributes:
         width: D of its tokens.
+        frozen: whether it stays as it is.
+        pretrained: whether it came with weights: what tunes little changes such towers alone.
     """
 
     width: int
     frozen = False
+    pretrained = False
 
     @abstractmethod
     def forward(self, values: Tensor, mask: Tensor | None = None) -> Tokens:

@@ -86,6 +86,7 @@ def finish(
             rows=rows,
             manifest=run.state["evidence"],
             tables={**tables, **task.tables},
+            pictures=task.pictures,
             **evidence,
         )
         write_model_card(

@@ -13,7 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from llm_lab.errors import ConfigError
 from llm_lab.models.wrapper import Wrapper
-from llm_lab.peft.head import head_of
+from llm_lab.peft.head import backbones, head_of
 
 WRITERS = re.compile(r"\.(output\.dense|c_proj|o_proj|out_proj|down_proj|fc2|lin2|Wo|o|wo)$")
 ATTENTION = re.compile(r"att(n|ention)", re.IGNORECASE)
@@ -125,8 +125,7 @@ def remove(model: nn.Module) -> None:
 
 
 def _places(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    backbone: Any = getattr(model, "base_model", model)
-    inner = {id(part) for part in backbone.modules()}
+    inner = {id(part) for backbone in backbones(model) for part in backbone.modules()}
     known = [
         (name, part) for name, part in model.named_modules() if WRITERS.search(name) and id(part) in inner
     ]

@@ -18,9 +18,10 @@ from transformers.pytorch_utils import Conv1D
 
 from llm_lab.errors import ConfigError
 from llm_lab.models.structure import layer_stack
+from llm_lab.models.tower import Tower
 from llm_lab.models.wrapper import Wrapper
 from llm_lab.peft.bottleneck import refuse_adapted
-from llm_lab.peft.head import head_of
+from llm_lab.peft.head import backbones, head_of
 from llm_lab.strategies.whole import whole
 
 Targets = Sequence[str] | str | None
@@ -44,12 +45,13 @@ class Factors(Wrapper):
         """Insert the factors in place and freeze all but them and the head."""
         refuse_adapted(module)
         head = head_of(module)
-        config = deepcopy(self.config)  # the library fills it in
-        _settle(config, module)
-        try:
-            inject_adapter_in_model(config, module)
-        except ValueError as error:
-            raise ConfigError(f"peft.target_modules: {error}") from error
+        for part in backbones(module) if hasattr(module, "towers") else [module]:
+            config = deepcopy(self.config)  # the library fills it in
+            _settle(config, part)
+            try:
+                inject_adapter_in_model(config, part)
+            except ValueError as error:
+                raise ConfigError(f"peft.target_modules: {error}") from error
         for parameter in module.parameters():
             if id(parameter) in head:
                 parameter.requires_grad_(True)
@@ -61,8 +63,8 @@ class Factors(Wrapper):
             with whole(layer):
                 layer.merge(safe_merge=True)
             setattr(parent, name, layer.get_base_layer())
-        if hasattr(module, "peft_config"):
-            del module.peft_config
+        for part in module.modules():
+            part.__dict__.pop("peft_config", None)
         return module
 
 
@@ -92,7 +94,8 @@ def lora(
         use_rslora: multiply by lora_alpha / sqrt(r) instead (https://arxiv.org/abs/2312.03732).
         use_dora: learn the length of each row of a weight apart from its direction.
         target_modules: ends of the names of linear layers, or ``all-linear``, which leaves out the head; None
-            takes those that the library knows for the architecture, else ``all-linear``.
+            takes those that the library knows for the architecture, else ``all-linear``. Of several towers each that
+            came with weights gets its own; one without linear layers gets changes of its convolutions.
         lr: learning rate that suits the method; nothing reads it but ``optimizer.lr: ${peft.lr}``.
     """
     del lr
@@ -135,8 +138,8 @@ def _listed(targets: Targets) -> list[str] | str | None:
 
 def _settle(config: Any, model: nn.Module) -> None:
     """Fill in the target layers by the architecture of the backbone."""
-    backbone: Any = getattr(model, "base_model", model)
-    kind = backbone.config.model_type
+    backbone: Any = getattr(model, "backbone", getattr(model, "base_model", model))
+    kind = backbone.config.model_type if hasattr(backbone, "config") else type(model).__name__
     if isinstance(config, IA3Config) and config.target_modules is None:
         if kind not in IA3_TARGETS:
             raise ConfigError(
@@ -152,7 +155,11 @@ def _settle(config: Any, model: nn.Module) -> None:
 
 
 def _linear(model: nn.Module) -> set[str]:
-    """Names of the linear layers of the stack."""
+    """Names of the linear layers of the stack, of a tower all; of one that has none its convolutions."""
+    if isinstance(model, Tower):
+        parts = list(model.named_modules())
+        linear = {name for name, part in parts if isinstance(part, nn.Linear | Conv1D)}
+        return linear or {name for name, part in parts if type(part) is nn.Conv2d and part.groups == 1}
     stack = layer_stack(model)[0]
     parts = [(name, part) for name, part in model.named_modules() if name.startswith(f"{stack}.")]
     return {name for name, part in parts if isinstance(part, nn.Linear | Conv1D)}

@@ -77,6 +77,10 @@ def fit(config: Any, model: nn.Module) -> None:
 def refuse(model: nn.Module, *, prefix: bool) -> None:
     """Stop before the training where the library would fail in it, or give other outputs than it should."""
     name, config = type(model).__name__, cast("Any", getattr(model, "base_model", model)).config
+    if hasattr(model, "towers"):
+        raise ConfigError(
+            "peft: vectors in front belong to one text model, not to towers; take peft=lora or adapter"
+        )
     if not isinstance(model, PreTrainedModel):
         raise ConfigError(f"peft: a {name} is no single model of transformers; take peft=lora or adapter")
     if getattr(config, "is_encoder_decoder", False):

@@ -77,29 +77,41 @@ def gap_rows(found: Sequence[Difference]) -> list[dict[str, Any]]:
 
 
 def interval(ours: Sequence[Parts], theirs: Sequence[Parts], *, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the difference of two metrics by a paired bootstrap, percentile method.
-
-    The same rows are drawn for both, and of several seeds the same seeds (Efron and Tibshirani 1993).
+    """The 95 % interval of the difference of two metrics, see `intervals`.
 
     Args:
         ours: parts [N, 2] by seed.
         theirs: likewise, of the same rows and as many seeds.
         seed: of the draws.
     """
+    return intervals([ours, theirs], np.array([[1.0, -1.0]]), seed=seed)[0]
+
+
+def intervals(
+    runs: Sequence[Sequence[Parts]], weights: NDArray[np.float64], *, seed: int = 0
+) -> list[tuple[float, float]]:
+    """The 95 % intervals of weighted sums of metrics by a paired bootstrap, percentile method.
+
+    The same rows are drawn for all, and of several seeds the same seeds (Efron and Tibshirani 1993).
+
+    Args:
+        runs: parts [N, 2] by seed of each of A runs, of the same rows and as many seeds.
+        weights: of the runs in each of C sums [C, A].
+        seed: of the draws.
+    """
     from scipy.stats import bootstrap  # a second that only a comparison pays
 
-    both = np.stack([np.stack(ours), np.stack(theirs)])  # [2, S, N, 2]
-    seeds, rows = both.shape[1:3]
+    parts = np.stack([np.stack(one) for one in runs])  # [A, S, N, 2]
+    seeds, rows = parts.shape[1:3]
     rng = np.random.default_rng(seed)
 
     def statistic(index: NDArray[Any], axis: int = -1) -> NDArray[Any]:
         del axis  # always the last one
-        values = _values(both, index)
-        gaps = values[..., 0, :] - values[..., 1, :]  # [..., S]
+        sums = np.moveaxis(weights @ _values(parts, index), -2, 0)  # [C, ..., S]
         if index.ndim == 1 or seeds == 1:
-            return np.asarray(gaps.mean(axis=-1))
-        drawn = rng.integers(seeds, size=gaps.shape)
-        return np.asarray(np.take_along_axis(gaps, drawn, axis=-1).mean(axis=-1))
+            return np.asarray(sums.mean(axis=-1))
+        drawn = rng.integers(seeds, size=sums.shape[1:])[None]
+        return np.asarray(np.take_along_axis(sums, drawn, axis=-1).mean(axis=-1))
 
     found = bootstrap(
         (np.arange(rows),),
@@ -110,8 +122,8 @@ def interval(ours: Sequence[Parts], theirs: Sequence[Parts], *, seed: int = 0) -
         confidence_level=LEVEL,
         method="percentile",
         rng=rng,
-    )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    ).confidence_interval
+    return list(zip(np.atleast_1d(found.low).tolist(), np.atleast_1d(found.high).tolist(), strict=True))
 
 
 def _values(parts: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from llm_lab.sweeps import html_plots, rows
+from llm_lab.sweeps import html_ablation, html_plots, rows
+from llm_lab.sweeps.ablation import ablations, rows_of
 from llm_lab.sweeps.html_best import best, goal, shown_metrics
 from llm_lab.sweeps.html_marks import Marks
 from llm_lab.sweeps.html_parallel import MOST_AXES, parallel
@@ -46,7 +47,7 @@ def sections(table: Table) -> dict[str, Any]:
     marks = Marks(table)
     shares = importances(table.measured, table.keys)
     keys = [*shares, *(key for key in table.swept if key not in shares)]  # what matters most comes first
-    found = table.groups()
+    found, lost = table.groups(), ablations(table)
     return {
         "name": table.sweep.name,
         "subtitle": subtitle(table),
@@ -58,6 +59,8 @@ def sections(table: Table) -> dict[str, Any]:
         "short": dict(zip(table.swept, short_names(table.swept), strict=True)),
         "shown": shown_metrics(table),
         "costs": costs(table),
+        "ablations": [(one.metric, html_ablation.picture(one)) for one in lost[:MOST_PANELS]],
+        "contributions": rows_of(lost),
         "parallel": parallel(table, marks, keys),
         "hidden_axes": keys[MOST_AXES:],
         "importances": shares,

@@ -34,8 +34,9 @@ def write_sweep(directory: Path) -> None:
     """
     from rich.console import Console
 
+    from llm_lab.sweeps.ablation import ablations, rows_of
     from llm_lab.sweeps.html import page
-    from llm_lab.sweeps.terminal import places, terminal_table
+    from llm_lab.sweeps.terminal import contributions_table, places, terminal_table
 
     table = _write(Path(directory))
     write_text(table.directory / HTML, page(table))
@@ -43,6 +44,8 @@ def write_sweep(directory: Path) -> None:
     if not console.is_terminal:
         console = Console(width=max(console.width, LOGGED))
     console.print(terminal_table(table))
+    if found := rows_of(ablations(table)):
+        console.print(contributions_table(found))
     console.print(places(table, table.directory / HTML))
 
 

@@ -39,6 +39,16 @@ def terminal_table(table: Table) -> Grid:
     return grid
 
 
+def contributions_table(rows: Sequence[Mapping[str, str]]) -> Grid:
+    """Return what each input contributes, see `llm_lab.sweeps.ablation.rows_of`."""
+    grid = Grid(title="what each input contributes, with 95 % intervals", title_justify="left")
+    for name in rows[0]:
+        grid.add_column(name, justify="left" if name in {"metric", "input"} else "right")
+    for row in rows:
+        grid.add_row(*(escape(text) for text in row.values()))
+    return grid
+
+
 def places(table: Table, page: Path) -> Grid:
     """Return the best setting with its interval, and where the files are."""
     best = table.groups()[0] if table.seeded and table.measured else None

@@ -48,6 +48,7 @@ class Task(LightningModule):
         predictions: after a test ``index`` [N], ``probabilities`` [N, C] and ``labels`` in the order of rows.
         row_scores: after a test the parts [N, 2] of metrics by row, see `llm_lab.results.rows`.
         tables: after a test what the report is to show beside the metrics: rows by title.
+        pictures: likewise, drawn ones by title.
     """
 
     head: ClassVar[Head]
@@ -73,6 +74,7 @@ class Task(LightningModule):
         self.predictions: dict[str, Tensor] = {}
         self.row_scores: dict[str, Tensor] = {}
         self.tables: dict[str, list[dict[str, Any]]] = {}
+        self.pictures: dict[str, list[str]] = {}
 
     def configure_model(self) -> None:
         """Make the weights, once: Lightning calls this for fit and again for test."""

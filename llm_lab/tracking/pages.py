@@ -33,6 +33,7 @@ class Material:
     baselines: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    pictures: Mapping[str, Sequence[str]] = field(default_factory=dict)
     architecture: str = ""  # class of transformers that the saved weights belong to
 
 
@@ -88,6 +89,7 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "calibration": panels.calibration(material.spec, material.predictions, material.metrics, svg=svg),
         "numbers": panels.number_plots(material.spec, material.predictions) if svg else [],
         "tables": {title: rows for title, rows in material.tables.items() if rows},
+        "pictures": material.pictures,
         "mistakes": material.mistakes[:SHOWN_MISTAKES],
         "sizes": facts.sizes(material.spec),
         "data_facts": facts.data_facts(material.spec.summary),

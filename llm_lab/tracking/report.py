@@ -31,6 +31,7 @@ def write_report(
     baselines: Mapping[str, float] | None = None,
     manifest: Mapping[str, Any] | None = None,
     tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    pictures: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Path]:
     """Write the report of a run and return its files by name.
 
@@ -47,6 +48,7 @@ def write_report(
         baselines: ``baseline/NAME/METRIC`` -> value.
         manifest: see `llm_lab.tracking.evidence.manifest`.
         tables: further tables of a task by title: rows of one set of columns.
+        pictures: further pictures of the page by title, as markup.
     """
     run_dir = Path(run_dir)
     found = scores.arrays(predictions) if predictions else None
@@ -65,6 +67,7 @@ def write_report(
         baselines=baselines or {},
         manifest=plain(manifest or {}),
         tables=tables or {},
+        pictures=pictures or {},
     )
     if found is not None:
         files[MISTAKES] = write_text(run_dir / MISTAKES, mistakes_csv(worst))

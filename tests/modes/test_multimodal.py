@@ -68,7 +68,8 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
     metrics = figures(toys / "run")
     assert metrics["test/accuracy"] == 1.0
     assert metrics["baseline/linear/accuracy"] > 0.9
-    assert (toys / "run/report.html").is_file() and (toys / "run/model/model.safetensors").is_file()
+    assert "Where the model looked" in (toys / "run/report.html").read_text()
+    assert (toys / "run/model/model.safetensors").is_file()
 
     assert lab("evaluate", "run").code == 0
     (evaluation,) = (toys / "run/evaluations").glob("*.json")
@@ -116,3 +117,22 @@ def test_over_fits_32_rows(toys: Path, lab: Callable[..., Result]) -> None:
     result = lab("+experiment=toys", *words, *still, "hydra.run.dir=run")
     assert result.code == 0, result.err
     assert figures(toys / "run")["train/loss"] < 0.1
+
+
+def test_every_subset_of_inputs_is_run_once_and_compared(toys: Path, lab: Callable[..., Result]) -> None:
+    fewer = [f"data.columns.{name}=null" for name in ("sound", "amounts", "places")]
+    words = (
+        "+experiment=toys",
+        "+ablate=modalities",
+        *fewer,
+        "trainer.max_epochs=1",
+        "hydra.sweep.dir=sweep",
+    )
+    result = lab(*words)
+    assert result.code == 0, result.err
+    assert "[3/3] data.inputs=[words]" in result.out and "what each input contributes" in result.out
+    assert "What each input contributes" in (toys / "sweep/sweep.html").read_text()
+    again = lab(*words)
+    assert again.code == 0 and "[1/3]" not in again.out
+    result = lab("+experiment=toys", "+ablate=modalities", *fewer, "data.columns.words=null")
+    assert result.code == 2 and "2 inputs or more are wanted, the data have 1" in result.err

@@ -132,11 +132,14 @@ class Image(MediaKind):
 
     def batch(self, items: Sequence[Array], chance: Chance) -> Batch:
         """``""``: float32 [B, C, H, W]."""
-        pixels: npt.NDArray[np.float32] = np.stack(items).astype(np.float32) / np.float32(255)
+        pixels, white = np.stack(items), 255.0
         if chance is not None and self.augment:
-            pixels = self.augment(pixels, chance)
-        scaled = (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
-        return {"": torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)))}
+            pixels, white = self.augment(pixels.astype(np.float32) / np.float32(white), chance), 1.0
+        std = torch.as_tensor(self.std, dtype=torch.float32).reshape(-1, 1, 1)
+        mean = torch.as_tensor(self.mean, dtype=torch.float32).reshape(-1, 1, 1)
+        # Channels stay last in memory, where convolutions read them fastest, and nothing is copied once more.
+        values = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
+        return {"": values.mul_(1 / (white * std)).sub_(mean / std)}
 
     def blank(self) -> Array:
         """A black picture."""

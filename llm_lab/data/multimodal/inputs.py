@@ -28,16 +28,22 @@ class Inputs:
             ``group`` and ``same``.
         key: where that stands in the configuration.
         written: whether the label is a text to be written; it may be one of the texts here, which then is no input.
+        only: names of those that are wanted; None for all.
 
     Attributes:
         target: that text; None where the label is a column of the table.
 
     Raises:
-        ConfigError: no input, an unknown kind, or settings that the kind does not take.
+        ConfigError: no input, an unknown one or kind, or settings that the kind does not take.
     """
 
     def __init__(
-        self, columns: Mapping[str, Any], *, key: str = "data.columns", written: bool = False
+        self,
+        columns: Mapping[str, Any],
+        *,
+        key: str = "data.columns",
+        written: bool = False,
+        only: Sequence[str] | None = None,
     ) -> None:
         nodes = {name: node for name, node in columns.items() if name not in ROLES and node is not None}
         label = columns.get("label", "label")
@@ -48,7 +54,8 @@ class Inputs:
         self.same: str | None = columns.get(SAME)
         if not nodes:
             raise ConfigError(f"{key}: name an input, such as `picture: {{kind: image, size: 64}}`")
-        self.kinds = {name: make_kind(name, node, f"{key}.{name}") for name, node in nodes.items()}
+        wanted = nodes if only is None else _wanted(only, nodes)
+        self.kinds = {name: make_kind(name, nodes[name], f"{key}.{name}") for name in nodes if name in wanted}
 
     @property
     def media(self) -> dict[str, MediaKind]:
@@ -84,6 +91,15 @@ def _target(nodes: dict[str, Any], names: Sequence[str], key: str) -> Text | Non
     if not isinstance(kind, Text) or kind.optional:
         raise ConfigError(f"{key}.{name}: what is to be written is a text, and no optional one")
     return kind
+
+
+def _wanted(names: Sequence[str], known: Mapping[str, Any]) -> Sequence[str]:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"data.inputs: there is no input `{name}`{nearest(name, list(known))}")
+    if not names:
+        raise ConfigError(f"data.inputs: name one or more of {', '.join(known)}")
+    return names
 
 
 def make_kind(name: str, node: Any, key: str) -> Kind:

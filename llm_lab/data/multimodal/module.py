@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +49,8 @@ class MultimodalData(DataModule):
             (see the classes in `llm_lab.data.multimodal`), all of which know ``columns``, the names in the table,
             and ``optional``. ``label``, ``split``, ``group`` and ``same`` name the columns of these roles: rows of
             one group stand in one split, inputs of rows that are the same in one belong together (``modalities``).
+        inputs: names of those that the model gets; None for all. Rows, splits and what is fitted are those of the
+            whole table, so that models of different inputs are tested on the same rows.
         licence: of the data, as the report shows it.
         tokenizer: node of a ``llm_lab.data.tokenizers.TokenizerSource``, for texts.
         format: csv, tsv, json, jsonl, parquet, hub, files; None tells it from the suffix.
@@ -78,6 +81,7 @@ class MultimodalData(DataModule):
         source: str | Mapping[str, Any],
         columns: Mapping[str, Any],
         licence: str,
+        inputs: Sequence[str] | None = None,
         tokenizer: Mapping[str, Any] | None = None,
         format: str | None = None,  # noqa: A002 - the user's word
         header: Sequence[str] | None = None,
@@ -105,8 +109,9 @@ class MultimodalData(DataModule):
             raise ConfigError(f"data.limit: at least 1 is wanted, found {limit}")
         self.sources = parse_sources(source, format=format, header=header)
         self.columns = dict(columns)
-        self.writes = problem == "transcript"
+        self.writes, self.only = problem == "transcript", inputs
         self.inputs = Inputs(self.columns, written=self.writes)
+        self.chosen = Inputs(self.columns, written=self.writes, only=inputs)
         worded = bool(self.inputs.texts) or self.writes
         if worded and tokenizer is None:
             raise ConfigError(
@@ -140,6 +145,14 @@ class MultimodalData(DataModule):
         self.fitted, self.max_rejected, self.max_length = fitted, max_rejected, max_length
         self._cleaner: Cleaner | None = None
         self._pool: ThreadPoolExecutor | None = None
+
+    def prepare(self) -> DataSpec:
+        """See `DataModule.prepare`; the spec has the inputs that the model gets."""
+        spec = super().prepare()
+        inputs = {name: spec.inputs[name] for name in self.chosen.kinds}
+        kinds = tuple(dict.fromkeys(kind.kind for kind in self.chosen.kinds.values()))
+        self._spec = replace(spec, inputs=inputs, modalities=kinds)
+        return self._spec
 
     def recipe(self) -> Mapping[str, Any]:
         """Return what the rows depend on; augmentation is left to the batches."""
@@ -252,14 +265,21 @@ class MultimodalData(DataModule):
 
     def table(self, folder: Path, split: str, spec: DataSpec) -> ModalityTable:
         """Inputs and labels of a split; training rows are augmented."""
-        inputs = Inputs(self.columns, written=self.writes)
+        inputs = Inputs(self.columns, written=self.writes, only=self.only)
         for name, kind in inputs.cells.items():
             kind.restore(spec.inputs[name])
         tokenizer = load_tokenizer(folder) if inputs.texts else None
         for kind in inputs.texts.values():
             kind.tokenizer = tokenizer
         path = folder / f"{split}.arrow"
-        return ModalityTable(path=path, spec=spec, inputs=inputs, training=split == "train", seed=self.seed)
+        return ModalityTable(
+            path=path,
+            spec=spec,
+            inputs=inputs,
+            training=split == "train",
+            seed=self.seed,
+            hidden=any(name not in inputs.texts for name in self.inputs.texts),
+        )
 
     def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
         """Yield ``text``, ``features`` and ``label`` of each row."""

@@ -18,11 +18,11 @@ from llm_lab.data.multimodal.kind import MISSING, CellKind, Kind, MediaKind
 from llm_lab.data.multimodal.media import open_store
 from llm_lab.data.multimodal.transcripts import WRITTEN, target_batch
 from llm_lab.data.pair_rows import text_id
-from llm_lab.data.spec import ID, PRESENT, SAME, DataSpec, Problem
+from llm_lab.data.spec import ID, KEY, PRESENT, SAME, DataSpec, Problem
 from llm_lab.data.table import Batch, IntArray
 
 NUMBERS = pa.list_(pa.float32())
-SHOWN = "shown"
+SHOWN, LEFT_OUT = "shown", "(text left out)"
 
 
 def row_writer(path: Path, inputs: Inputs, problem: Problem) -> ArrowWriter:
@@ -54,10 +54,14 @@ class ModalityTable(LabelTable):
         inputs: the kinds, fitted.
         training: whether rows are augmented.
         seed: of augmentation, with epoch and row.
+        hidden: whether rows have texts that are no input here, and that nobody is to see.
     """
 
-    def __init__(self, *, path: Path, spec: DataSpec, inputs: Inputs, training: bool, seed: int) -> None:
+    def __init__(
+        self, *, path: Path, spec: DataSpec, inputs: Inputs, training: bool, seed: int, hidden: bool = False
+    ) -> None:
         super().__init__(path=path, spec=spec)
+        self.hidden = hidden
         self.folder = path.parent
         self.inputs, self.training, self.seed = inputs, training, seed
         self.stores = {
@@ -92,6 +96,11 @@ class ModalityTable(LabelTable):
             batch |= {f"{name}{part}": value for part, value in self._tensors(kind, cells, chance).items()}
             if kind.optional:
                 batch[f"{name}{PRESENT}"] = torch.tensor([_is_there(kind, cell) for cell in cells])
+        batch |= {
+            f"{name}{KEY}": self._ids(kind, chosen)
+            for name, kind in self.inputs.kinds.items()
+            if not self._varies(kind)
+        }
         if self.spec.problem == "transcript":
             texts = None if self.training else [self.written[row] for row in rows]
             return batch | target_batch(self.column("label", rows), texts)
@@ -115,6 +124,9 @@ class ModalityTable(LabelTable):
         """The texts that are targets."""
         return [text for (text,) in self.stream(WRITTEN)]
 
+    def _varies(self, kind: Kind) -> bool:
+        return bool(self.training and getattr(kind, "augment", None))
+
     def _ids(self, kind: Kind, rows: IntArray) -> torch.Tensor:
         """Numbers int64 [B] by which equal contents of an input are known."""
         if isinstance(kind, MediaKind):
@@ -134,20 +146,26 @@ class ModalityTable(LabelTable):
 
         Where inputs alone belong together, ``inputs`` and ``ids`` are in the place of the label: a vector of each
         input, of a text its tokens in words, and the number of its content, `MISSING` where it is not there; and
-        ``same``.
+        ``same``. ``identity`` is the same whatever inputs are chosen.
         """
         raw = {name: open_store(self.folder, kind) for name, kind in self.inputs.media.items()}
         kinds = self.inputs.kinds
         known: dict[tuple[str, int], Any] = {}
         labelled = self.spec.problem != "modalities"
-        label = WRITTEN if self.spec.problem == "transcript" else "label"
-        told = [label] if labelled else [SAME] if self.inputs.same else []
+        target = WRITTEN if self.spec.problem == "transcript" else "label"
+        told = [target] if labelled else [SAME] if self.inputs.same else []
         for shown, *rest in self.stream(SHOWN, *told, *kinds):
             cells = dict(zip(kinds, rest[len(told) :], strict=True))
             vectors = {name: self._vector(kinds[name], cell, raw, known) for name, cell in cells.items()}
-            row = {"text": shown, "features": np.concatenate([*vectors.values()])}
+            label = {"label": self._name(rest[0])} if labelled else {}
+            row = {
+                "text": LEFT_OUT if self.hidden else shown,
+                **label,
+                "features": np.concatenate([*vectors.values()]),
+                "identity": [shown, label],
+            }
             if labelled:
-                yield {**row, "label": self._name(rest[0])}
+                yield row
                 continue
             words = {name: " ".join(map(str, cells[name])) for name in self.inputs.texts}
             ids = {name: _content(kinds[name], cell) for name, cell in cells.items()}

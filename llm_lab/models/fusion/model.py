@@ -13,7 +13,9 @@ from llm_lab.config import build
 from llm_lab.data.multimodal.transcripts import end_of
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError, RunError
+from llm_lab.models.adapted import attach, base_of
 from llm_lab.models.classifier import PROBLEM_TYPES
+from llm_lab.models.feature_cache import DEFAULT, FeatureCache
 from llm_lab.models.folder import model_folder
 from llm_lab.models.fusion.captioner import FusionForCausalLM
 from llm_lab.models.fusion.saved import FusionConfig, FusionForSequenceClassification, FusionModel, Towers
@@ -50,6 +52,7 @@ def fused(  # noqa: PLR0913 - the signature is the schema
     width: int = 128,
     dropout: float = 0.1,
     modality_dropout: float = 0.0,
+    cache: float | None = None,
     wrappers: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """A tower for each input of the data, by its kind, and their fusion; or a language model that goes on from them.
@@ -67,6 +70,8 @@ def fused(  # noqa: PLR0913 - the signature is the schema
         width: of the tokens that fusion gets.
         dropout: before the last layer.
         modality_dropout: probability with which a row lacks an input in training.
+        cache: gigabytes on disk for what frozen towers make of inputs that are not augmented, so that it is computed
+            once; None is 8, 0 keeps nothing. Results are the same.
         wrappers: model wrappers by name, for the task.
 
     Raises:
@@ -98,7 +103,20 @@ def fused(  # noqa: PLR0913 - the signature is the schema
         model.towers[name] = tower
     if isinstance(model, FusionForCausalLM):
         model.language = writer
-    return model.train()
+    return _keeping(model, spec, cache).train()
+
+
+def _keeping(model: Towers, spec: DataSpec, gigabytes: float | None) -> Towers:
+    """The model with a cache for each frozen tower."""
+    most = DEFAULT if gigabytes is None else gigabytes
+    model.caches = {
+        name: FeatureCache(
+            identity={"data": spec.fingerprint, "input": dict(spec.inputs[name])}, gigabytes=most
+        )
+        for name, tower in model.towers.items()
+        if tower.frozen
+    }
+    return model
 
 
 def _language(node: Mapping[str, Any] | None, spec: DataSpec) -> PreTrainedModel:
@@ -107,6 +125,7 @@ def _language(node: Mapping[str, Any] | None, spec: DataSpec) -> PreTrainedModel
     made: PreTrainedModel = build(
         node, expected=PreTrainedModel, key="model.language", spec=spec, head=Head.CAUSAL_LM
     )
+    made.pretrained = node.get("source") is not None  # as towers say it
     return made
 
 
@@ -123,6 +142,7 @@ def _towers(
                 f"model.{kind}: `{name}` is of this kind and has no tower; take one by `model/{kind}=`"
             )
         made[name] = build(node, expected=Tower, key=f"model.{name}", column=facts, spec=spec)
+        made[name].pretrained = node.get("source") is not None
     return made
 
 
@@ -149,6 +169,7 @@ def saved(
     head: Head = Head.SEQUENCE_CLASSIFICATION,
     source: str,
     tokenizer: Mapping[str, Any] | None = None,
+    cache: float | None = None,
     wrappers: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """A model that a run saved.
@@ -158,18 +179,23 @@ def saved(
         head: what the task needs on top.
         source: URI or folder of a run or of its model.
         tokenizer: node of its tokenizer, for the data module.
+        cache: see `fused`.
         wrappers: model wrappers by name, for the task.
 
     Raises:
         RunError: the data lack an input.
     """
     del wrappers, tokenizer
-    model = head.auto_class.from_pretrained(model_folder(source), trust_remote_code=False)
+    folder = model_folder(source)
+    model = attach(head.auto_class.from_pretrained(base_of(folder), trust_remote_code=False), folder)
+    for part in (*model.towers.values(), getattr(model, "language", None)):
+        if part is not None:
+            part.pretrained = True
     lacking = [name for name in model.config.inputs if name not in spec.inputs]
     if lacking:
         raise RunError(f"{source}: the data have no input `{lacking[0]}`, which the model reads")
     warn_of_changes(model.config, spec, source)
-    return model.train()
+    return _keeping(model, spec, cache).train()
 
 
 def warn_of_changes(config: FusionConfig, spec: DataSpec, source: str) -> None:

@@ -18,7 +18,8 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
 
 from llm_lab.config import build
-from llm_lab.data.spec import MASK, PRESENT
+from llm_lab.data.spec import KEY, MASK, PRESENT
+from llm_lab.models.feature_cache import FeatureCache
 from llm_lab.models.fusion.fusion import Fusion
 from llm_lab.models.tower import Tokens, Tower
 
@@ -68,7 +69,11 @@ class FusionConfig(PreTrainedConfig):
 
 
 class Towers(PreTrainedModel):
-    """Towers, projections to one width, placeholders for what is missing."""
+    """Towers, projections to one width, placeholders for what is missing.
+
+    Attributes:
+        caches: of what frozen towers make of inputs, by input; none of a model that no run has.
+    """
 
     config_class = FusionConfig
     main_input_name = "inputs"
@@ -94,6 +99,7 @@ class Towers(PreTrainedModel):
                 for name, tower in self.towers.items()
             }
         )
+        self.caches: dict[str, FeatureCache] = {}
         self.optional = [name for name in names if self._may_lack(name)]
         self.placeholders = nn.ParameterDict(
             {name: torch.randn(config.width) * 0.02 for name in self.optional}
@@ -112,10 +118,17 @@ class Towers(PreTrainedModel):
         for name, tower in self.towers.items():
             if name not in inputs:
                 continue
-            found = tower(inputs[name], inputs.get(f"{name}{MASK}"))
+            found = self._tokens(name, tower, inputs)
             tokens[name] = Tokens(self.project[name](found.states), found.mask)
         present = self._present(inputs)
         return {name: self._filled(name, one, present.get(name)) for name, one in tokens.items()}
+
+    def _tokens(self, name: str, tower: Any, inputs: Mapping[str, Tensor]) -> Tokens:
+        values, mask, keys = inputs[name], inputs.get(f"{name}{MASK}"), inputs.get(f"{name}{KEY}")
+        if keys is not None and name in self.caches:
+            return self.caches[name](tower, values, mask, keys)
+        found: Tokens = tower(values, mask)
+        return found
 
     def _present(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Which rows [B] have each of the inputs that may be missing, some of them dropped in training."""

@@ -50,7 +50,7 @@ class EfficientNetLite0(Tower):
                 blocks.append(Block(width, channels, expansion, kernel, 1 if number else stride))
                 width = channels
         self._blocks = nn.ModuleList(blocks)
-        self._conv_head, self._bn1 = SameConv(width, HEAD, 1), norm(HEAD)
+        self._conv_head, self._bn1 = nn.Conv2d(width, HEAD, 1, bias=False), norm(HEAD)
         if source is not None:
             self._load(source, licence)
         self.freeze(frozen=freeze)
@@ -103,12 +103,12 @@ class Block(nn.Module):
         middle = inward * expansion
         self.expansion, self.skip = expansion, inward == outward and stride == 1
         if expansion > 1:
-            self._expand_conv, self._bn0 = SameConv(inward, middle, 1), norm(middle)
+            self._expand_conv, self._bn0 = nn.Conv2d(inward, middle, 1, bias=False), norm(middle)
         self._depthwise_conv, self._bn1 = (
             SameConv(middle, middle, kernel, stride, groups=middle),
             norm(middle),
         )
-        self._project_conv, self._bn2 = SameConv(middle, outward, 1), norm(outward)
+        self._project_conv, self._bn2 = nn.Conv2d(middle, outward, 1, bias=False), norm(outward)
 
     def forward(self, values: Tensor) -> Tensor:
         """[B, C, H, W] to [B, D, H / stride, W / stride]."""

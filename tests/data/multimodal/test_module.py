@@ -15,6 +15,7 @@ import torch
 
 from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.errors import ConfigError, DataError
+from llm_lab.results.rows import digest_of
 from tests.data.conftest import TOKENIZER
 from tests.multimodal import COLUMNS, edit, manifest
 
@@ -272,3 +273,29 @@ def test_what_is_of_one_kind_is_the_same_to_a_batch(tmp_path: Path, make: Make) 
     alone = make(columns=columns, problem="modalities", split={"val": 0.2})
     alone.prepare()
     assert (next(iter(alone.train_dataloader()))["same"] == -1).all()
+
+
+def test_inputs_may_be_left_out_of_the_same_rows(tmp_path: Path, make: Make) -> None:
+    manifest(tmp_path)
+    data = {"columns": some("picture", "words", "places"), "split": {"val": 0.2}}
+    whole, fewer = make(**data), make(**data, inputs=["picture"])
+    spec = fewer.prepare()
+    assert list(spec.inputs) == ["picture"] and spec.modalities == ("image",)
+    assert spec.fingerprint == whole.prepare().fingerprint
+    pictures = [
+        {
+            int(row): one
+            for batch in data.val_dataloader()
+            for row, one in zip(batch["index"], batch["picture"], strict=True)
+        }
+        for data in (whole, fewer)
+    ]
+    assert len(pictures[0]) == spec.sizes["val"]
+    assert all(one.equal(pictures[1][row]) for row, one in pictures[0].items())
+    assert "words" not in next(iter(fewer.val_dataloader()))
+    seen, hidden = list(whole.rows("val")), list(fewer.rows("val"))
+    assert digest_of(seen) == digest_of(hidden)
+    assert "number" in seen[0]["text"] and hidden[0]["text"] == "(text left out)"
+    assert len(hidden[0]["features"]) < len(seen[0]["features"])
+    with pytest.raises(ConfigError, match="no input `pictur`; did you mean `picture`"):
+        make(**data, inputs=["pictur"])

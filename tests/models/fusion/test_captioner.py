@@ -103,6 +103,7 @@ def test_parts_stay_as_they_are_where_the_config_says_so(spec: DataSpec) -> None
 
 def test_an_adapter_lies_in_the_language_model_and_all_else_trains(spec: DataSpec) -> None:
     model, batch = make(spec, image={**IMAGE, "freeze": True}).eval(), batch_of(*NAMES)
+    model.language.pretrained = True
     before = model(tokens(), **batch).logits
     wrapper = lora(r=2)
     model = wrapper(model)

@@ -1,0 +1,69 @@
+"""A sweep over subsets of inputs says what each contributes; any other sweep says nothing of the kind."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llm_lab.results.rows import write_rows
+from llm_lab.sweeps.ablation import ablations, rows_of
+from llm_lab.sweeps.html import page
+from llm_lab.sweeps.table import read_table
+from tests.sweeps.folders import add_run, record
+
+NAMES = ("picture", "words")
+SUBSETS = [some for size in (2, 1) for some in combinations(NAMES, size)]
+COLUMNS = {name: {"kind": "text"} for name in NAMES} | {"label": "answer"}
+
+
+def sweep(folder: Path, *, seeds: tuple[int, ...] = (1,)) -> Path:
+    """Nine rows of ten are right with words, half of them without."""
+    jobs = {
+        f"{'-'.join(some)}-{seed}": [f"data.inputs=[{','.join(some)}]", f"seed={seed}"]
+        for some in SUBSETS
+        for seed in seeds
+    }
+    record(folder, jobs, keys=("data.inputs",), seeds=seeds if len(seeds) > 1 else ())
+    for name, words in jobs.items():
+        *some, seed = name.split("-")
+        right = np.arange(100) < (90 if "words" in some else 50)
+        metrics = {
+            "val/loss": 1 - right.mean(),
+            "test/accuracy": right.mean(),
+            "baseline/majority/accuracy": 0.4,
+        }
+        config = {"data": {"columns": COLUMNS, "inputs": some}, "seed": int(seed)}
+        run = add_run(folder, name, words=words, metrics=metrics, config=config)
+        parts = np.stack([right, np.ones(100)], axis=1).astype(float)
+        write_rows(run, {"accuracy": parts}, metrics=metrics, rows=[{"identity": row} for row in range(100)])
+    return folder
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+def test_what_inputs_contribute_stands_on_the_page(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    table = read_table(sweep(tmp_path, seeds=seeds))
+    (found,) = ablations(table)
+    assert found.nothing == 0.4
+    words, picture = rows_of([found])
+    assert words["input"] == "words" and words["Shapley value"].startswith("+0.450 (")
+    assert picture["lost without it"] == "+0.000 (+0.000 to +0.000)"
+    text = page(table)
+    assert "What each input contributes" in text and "+0.450" in text and "none of them" in text
+
+
+def test_what_failed_is_left_out(tmp_path: Path) -> None:
+    sweep(tmp_path)
+    (tmp_path / "words-1/run.json").write_text('{"state": "failed", "words": ["data.inputs=[words]"]}')
+    (found,) = ablations(read_table(tmp_path))
+    assert {each.name: each.shapley for each in found.contributions} == {"words": None, "picture": None}
+    assert found.contributions[1].lost is not None
+
+
+def test_another_sweep_has_no_contributions(tmp_path: Path) -> None:
+    record(tmp_path, {"a": ["optimizer.lr=1"], "b": ["optimizer.lr=2"]})
+    for name in "ab":
+        add_run(tmp_path, name, metrics={"val/loss": 1.0})
+    assert ablations(read_table(tmp_path)) == []
