@@ -64,6 +64,7 @@ def test_no_group_is_forgotten() -> None:
         "experiment",
         "debug",
         "size",
+        "ablate",
         "hydra",
         "paths",
         "pipeline",

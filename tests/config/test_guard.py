@@ -218,6 +218,7 @@ def test_an_experiment_that_we_ship_is_bound_as_well(tmp_path: Path, look: Look)
 
     ours = Origin(file=tmp_path / "x.yaml", line=1, scope="ours", config="experiment/x")
     assert [fault.key for fault in pack_faults({"hydra.verbose": ours})] == ["hydra.verbose"]
+    assert list(pack_faults({"hydra.mode": ours})) == []  # `+ablate=modalities` is a sweep by itself
 
 
 def test_files_of_others_may_set_where_and_how_a_sweep_runs(look: Look) -> None:
