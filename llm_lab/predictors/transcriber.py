@@ -11,7 +11,7 @@ from llm_lab.data.multimodal.transcripts import end_of
 from llm_lab.models.heads import Head
 from llm_lab.predictors.manifest import ManifestClassifier
 from llm_lab.predictors.predictor import Predictor, Row
-from llm_lab.tasks.speech_recognition import greedy
+from llm_lab.tasks.speech_recognition import written
 from llm_lab.tasks.speech_to_text import decoded
 
 
@@ -30,7 +30,12 @@ class Transcriber(ManifestClassifier):
         return {"text": ""}
 
     def _outputs(self, batch: dict[str, torch.Tensor]) -> Any:
-        return greedy(self.model(**batch).logits, self.tokenizer, none=self.tokenizer.pad_token_id)
+        none = self.tokenizer.pad_token_id
+        return written(self.model(**batch).logits.float(), self.tokenizer, none=none, beams=self._beams)
+
+    @property
+    def _beams(self) -> int:
+        return int(self.model.config.decoder.get("beams", 1))
 
     def _said(self, output: Any, cells: Mapping[str, Any]) -> Row:
         return {"text": output}
@@ -42,7 +47,9 @@ class Writer(Transcriber):
     head = Head.SPEECH_TO_TEXT
 
     def _outputs(self, batch: dict[str, torch.Tensor]) -> Any:
-        return decoded(self.model.generate(**batch), self.tokenizer, end=end_of(self.tokenizer))
+        return decoded(
+            self.model.generate(num_beams=self._beams, **batch), self.tokenizer, end=end_of(self.tokenizer)
+        )
 
 
 class Captioner(Writer):

@@ -15,6 +15,9 @@ from llm_lab.models.heads import Head
 from llm_lab.tasks.task import Batch
 from llm_lab.tasks.transcription import Transcription
 
+PRIVATE = 0xF0000  # first of 65,534 code points that no text uses
+RARE = 1e-3  # probability below which a symbol is not followed
+
 
 class SpeechRecognition(Transcription):
     """Connectionist temporal classification (Graves et al. 2006, https://doi.org/10.1145/1143844.1143891).
@@ -37,16 +40,12 @@ class SpeechRecognition(Transcription):
         counts = (labels != IGNORED).sum(dim=1)
         logs = outputs.log_softmax(dim=-1).transpose(0, 1)
         moments = torch.full_like(counts, len(logs))
+        symbols = labels.clamp(min=0)
         rows = F.ctc_loss(
-            logs,
-            labels.clamp(min=0),
-            moments,
-            counts - 1,
-            blank=self.none,
-            reduction="none",
-            zero_infinity=True,
+            logs, symbols, moments, counts - 1, blank=self.none, reduction="none", zero_infinity=True
         )
-        possible = rows.isfinite() & (rows < IMPOSSIBLE) & (rows > 0)
+        doubled = ((labels[:, 1:] == labels[:, :-1]) & (labels[:, 1:] != IGNORED)).sum(dim=1)
+        possible = (counts - 1 + doubled <= len(logs)) & (rows < IMPOSSIBLE)
         if not self.training and not bool(possible.all()):
             self._refuse(int((~possible).nonzero()[0]), batch)
         each = torch.where(possible, rows, 0.0) / counts
@@ -60,15 +59,31 @@ class SpeechRecognition(Transcription):
         )
 
     def texts(self, outputs: Tensor, batch: Batch) -> list[str]:
-        """See `Transcription`; the likeliest symbol of each moment."""
-        return greedy(outputs, self.tokenizer, none=self.none)
+        """See `Transcription`."""
+        return written(outputs, self.tokenizer, none=self.none, beams=self.beams)
 
 
-def greedy(logits: Tensor, tokenizer: Any, *, none: int) -> list[str]:
-    """Texts of logits [B, T, V]: the likeliest of each moment, repeated ones once, without ``none``."""
-    texts = []
-    for row in logits.argmax(dim=-1):
-        symbols = row.unique_consecutive()
-        text = tokenizer.decode(symbols[symbols != none].tolist(), skip_special_tokens=True)
-        texts.append(" ".join(text.split()))
-    return texts
+def written(logits: Tensor, tokenizer: Any, *, none: int, beams: int) -> list[str]:
+    """Texts of logits [B, T, V], greedily or by beam search; ``none`` is the number of no symbol."""
+    found = greedy(logits, none) if beams == 1 else searched(logits, none, beams)
+    texts = (tokenizer.decode(symbols, skip_special_tokens=True) for symbols in found)
+    return [" ".join(text.split()) for text in texts]
+
+
+def greedy(logits: Tensor, none: int) -> list[list[int]]:
+    """Symbols of each row: the likeliest of each moment, repeated ones once."""
+    paths = (row.unique_consecutive() for row in logits.argmax(dim=-1))
+    return [path[path != none].tolist() for path in paths]
+
+
+def searched(logits: Tensor, none: int, beams: int) -> list[list[int]]:
+    """Symbols of each row: the likeliest over all ways to lay them along the moments, by prefix beam search."""
+    from fast_ctc_decode import beam_search
+
+    size = logits.shape[-1]
+    order = [none, *(symbol for symbol in range(size) if symbol != none)]
+    letters = [chr(PRIVATE + symbol) for symbol in order]  # the library joins symbols to a text
+    rows = logits.softmax(dim=-1)[..., order].cpu().numpy()
+    cut = min(RARE, 0.5 / size)
+    found = (beam_search(row, letters, beam_size=beams, beam_cut_threshold=cut)[0] for row in rows)
+    return [[ord(letter) - PRIVATE for letter in text] for text in found]

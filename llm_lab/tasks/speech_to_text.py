@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from llm_lab.data.multimodal.transcripts import IGNORED
-from llm_lab.data.spec import DataSpec
 from llm_lab.models.fusion.transcribing import FusionForSpeechSeq2Seq
 from llm_lab.models.heads import Head
 from llm_lab.tasks.language import nats
@@ -18,36 +16,9 @@ from llm_lab.tasks.transcription import Transcription
 
 
 class SpeechToText(Transcription):
-    """Cross-entropy of each token of the text and of its end, given those before it and what is heard.
-
-    Args:
-        spec: see `Transcription`.
-        model: see `Transcription`.
-        optimizer: see `Transcription`.
-        scheduler: see `Transcription`.
-        metrics: see `Transcription`.
-        regularizers: see `Transcription`.
-        beams: texts that are followed at once when one is written; 1 takes the likeliest token each time.
-    """
+    """Cross-entropy of each token of the text and of its end, given those before it and what is heard."""
 
     head = Head.SPEECH_TO_TEXT
-
-    def __init__(
-        self,
-        *,
-        spec: DataSpec,
-        model: Mapping[str, Any],
-        optimizer: Mapping[str, Any],
-        scheduler: Mapping[str, Any],
-        metrics: Mapping[str, Any],
-        regularizers: Mapping[str, Any] | None = None,
-        beams: int = 1,
-    ) -> None:
-        super().__init__(
-            spec=spec, model=model, optimizer=optimizer, scheduler=scheduler, metrics=metrics,
-            regularizers=regularizers,
-        )  # fmt: skip
-        self.beams = beams
 
     def inputs(self, batch: Batch) -> dict[str, Any]:
         """The inputs, and the tokens before each target; the end stands before the first."""
@@ -62,9 +33,8 @@ class SpeechToText(Transcription):
 
     def counted(self, model: Any, inputs: Batch) -> Any:
         """Towers and decoder over texts as long as the longest of training."""
-        told = super(Transcription, self).inputs(inputs)
+        first = next(iter(inputs.values()))
         length = int(self.spec.summary.get("longest_target", 1))
-        first = next(iter(told.values()))
         before = torch.zeros(len(first), length, dtype=torch.long, device=first.device)
         return super().counted(lambda **known: model(decoder_input_ids=before, **known), inputs)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from transformers import AutoTokenizer
 
@@ -40,6 +40,8 @@ class Transcription(Task):
         scheduler: see `Task`.
         metrics: nodes by name: torchmetrics of texts, and of `llm_lab.tasks.language_metrics` those of nats.
         regularizers: see `Task`.
+        beams: texts that are followed at once when one is written; 1 takes the likeliest symbol each time. It is saved
+            with the model.
     """
 
     def __init__(
@@ -51,10 +53,12 @@ class Transcription(Task):
         scheduler: Mapping[str, Any],
         metrics: Mapping[str, Any],
         regularizers: Mapping[str, Any] | None = None,
+        beams: int = 1,
     ) -> None:
         super().__init__(
             spec=spec, model=model, optimizer=optimizer, scheduler=scheduler, regularizers=regularizers
         )
+        self.beams = beams
         self.tokenizer = AutoTokenizer.from_pretrained(spec.tokenizer, trust_remote_code=False)
         self.none, self.end = int(self.tokenizer.pad_token_id or 0), end_of(self.tokenizer)
         self.mean_loss = MeanMetric()
@@ -114,9 +118,15 @@ class Transcription(Task):
         kept = self.counts.compute()
         found = kept["counts"][kept["index"].argsort()]
         self.row_scores = {name: found[:, number] for number, name in enumerate(self.ratios)}
-        self.tables = {TITLE: [{"wanted": text, "written": said} for _, text, said in self.worst]}
+        self.tables = {TITLE: [{"text": text, "written": said} for _, text, said in self.worst]}
         self.counts.reset()
         self._log("test")
+
+    def exported(self, module: nn.Module) -> nn.Module:
+        """The model, with what `predict` needs in its configuration."""
+        config = cast("Any", module).config
+        config.decoder = {**config.decoder, "beams": self.beams}
+        return super().exported(module)
 
     def _log(self, split: str) -> None:
         several = (self.likelihoods, self.metrics)

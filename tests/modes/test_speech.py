@@ -113,6 +113,7 @@ def test_token_by_token(tones: Path, lab: Callable[..., Result]) -> None:
     assert result.code == 0, result.err
     metrics = figures(tones / "run")
     assert metrics["test/wer"] < metrics["baseline/common_words/wer"]
+    assert metrics["run/train_flops"] > 0
     assert lab("evaluate", "run", "task.beams=1").code == 0
     assert len(predicted(lab, tones, "other")) == 6
 

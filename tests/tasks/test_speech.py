@@ -21,7 +21,7 @@ from llm_lab.data.multimodal.transcripts import encode, target_batch
 from llm_lab.data.spec import DataSpec
 from llm_lab.data.tokenizers import Trained
 from llm_lab.errors import ConfigError, DataError
-from llm_lab.tasks.speech_recognition import greedy
+from llm_lab.tasks.speech_recognition import written
 from llm_lab.tasks.task import Task
 from tests.models.tiny import part, task_nodes
 from tests.tasks.test_gradients import cuts, gradient
@@ -121,6 +121,13 @@ def test_the_loss_of_ctc_is_the_librarys_over_the_frames_that_are_there() -> Non
     assert torch.allclose(task.losses(logits, batch).sum(), wanted, rtol=1e-4)
 
 
+def test_a_text_that_is_certain_costs_nothing_and_is_not_refused() -> None:
+    task, batch = make(TASKS[0]).eval(), batch_of()
+    labels = batch["labels"][:1, :2]  # one symbol, and what stands for its end
+    logits = 100.0 * F.one_hot(labels[:, :1], len(task.tokenizer)).float()
+    assert task.losses(logits, {**batch, "labels": labels}).tolist() == [0.0, 0.0]
+
+
 def test_a_text_without_room_is_left_out_in_training_and_told_in_evaluation() -> None:
     task, batch = make(TASKS[0]), batch_of(frames=16, more=30)  # the last row has three moments
     losses = task.train().losses(task(batch), batch)
@@ -134,7 +141,18 @@ def test_greedy_decoding_takes_repeated_symbols_once() -> None:
     tokenizer = AutoTokenizer.from_pretrained(characters())
     path = [*tokenizer("tt", add_special_tokens=False)["input_ids"], 0, *encode("two", tokenizer)[:-1], 0]
     logits = F.one_hot(torch.tensor([path]), len(tokenizer)).float()
-    assert greedy(logits, tokenizer, none=0) == ["ttwo"]
+    assert written(logits, tokenizer, none=0, beams=1) == ["ttwo"]
+
+
+def test_beam_search_adds_up_all_ways_to_say_a_text() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(characters())
+    o = encode("o", tokenizer)[0]
+    chances = torch.full((1, 2, len(tokenizer)), 1e-6)
+    chances[..., 0], chances[..., o] = 0.6, 0.4  # "o" in three ways: 0.64, silence: 0.36
+    assert [written(chances.log(), tokenizer, none=0, beams=beams) for beams in (1, 4)] == [[""], ["o"]]
+    silent = torch.zeros(1, 3, len(tokenizer))
+    silent[..., 0] = 30.0
+    assert written(silent, tokenizer, none=0, beams=4) == [""]
 
 
 @pytest.mark.parametrize(
@@ -150,6 +168,8 @@ def test_it_learns_six_texts_by_heart_and_is_saved_whole(name: str, auto: Any, t
         optimizer.step()
     task.eval()
     with torch.no_grad():
+        assert task.texts(task(batch), batch) == TEXTS
+        task.beams = 4
         assert task.texts(task(batch), batch) == TEXTS
     task.save_artifact(tmp_path / "model")
     again = auto.from_pretrained(tmp_path / "model").eval()

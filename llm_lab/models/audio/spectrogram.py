@@ -80,7 +80,7 @@ class Spectrogram(BackboneTower):
 
     def _moments(self, values: Tensor, keep: Tensor) -> Tokens:
         states = self.backbone(values.transpose(1, 2)).last_hidden_state
-        return _heard(states, halved(keep))
+        return Tokens(states, halved(keep))
 
     def _patches(self, values: Tensor, keep: Tensor) -> Tokens:
         config = self.backbone.config
@@ -88,13 +88,7 @@ class Spectrogram(BackboneTower):
         bands = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
         moments = states.view(len(states), bands, -1, states.shape[-1]).mean(dim=1)
         starts = torch.arange(moments.shape[1], device=keep.device) * config.time_stride
-        return _heard(moments, keep[:, starts])
-
-
-def _heard(states: Tensor, keep: Tensor) -> Tokens:
-    """Tokens up to the last that counts in any row."""
-    longest = max(1, int(keep.sum(dim=1).max()))
-    return Tokens(states[:, :longest], keep[:, :longest])
+        return Tokens(moments, keep[:, starts])
 
 
 def _told(column: Mapping[str, Any]) -> dict[str, Any]:

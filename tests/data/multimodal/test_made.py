@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from llm_lab.data.multimodal.joined import Sequel
 from llm_lab.data.multimodal.media import contents
+from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.data.multimodal.spoken import PROGRAM, SPEEDS, Speech
 from llm_lab.data.multimodal.transcripts import fold, too_long, transcript_reader
 from llm_lab.data.readers import read
@@ -96,13 +97,35 @@ def said(path: Path, **settings: Any) -> list[Any]:
     return list(read(replace(Source(uri=str(path)), format="csv", spoken=settings), ["text", "sound"]))
 
 
+def spoken_data(folder: Path) -> MultimodalData:
+    """Two sentences to be spoken and written."""
+    (folder / "a.csv").write_text("text\nHello there!\nGood-bye; then.\n")
+    tokenizer = {"kind": "character", "vocab_size": 60, "template": "eos", "whitespace": True}
+    return MultimodalData(
+        source={"train": {"uri": str(folder / "a.csv"), "spoken": {"seed": 1}}},
+        columns={"sound": {"kind": "audio", "rate": 8000, "mels": 8}, "label": "text"},
+        problem="transcript", licence="ours", split={}, batch_size=2, frames_per_character=2,
+        tokenizer={"_target_": "llm_lab.data.tokenizers.Trained", **tokenizer},
+    )  # fmt: skip
+
+
 def test_without_the_program_one_error_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LLM_LAB_HOME", str(tmp_path))
+    monkeypatch.setenv("LLM_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match=f"apt-get install {PROGRAM}"):
-        contents(Speech("hello", "en-us", 150, 50, 5.0), tmp_path)
+        spoken_data(tmp_path).prepare()
+
+
+@spoken
+def test_sentences_become_sounds_with_their_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_LAB_HOME", str(tmp_path / "home"))
+    data = spoken_data(tmp_path)
+    assert sorted(row["label"] for row in data.rows("train")) == ["good bye then", "hello there"]
+    (batch,) = data.train_dataloader()
+    assert batch["sound"].shape[::2] == (2, 8) and (batch["labels"] == -100).sum() == 2
+    assert batch["step_targets"] == len("hello there") + len("good bye then") + 2
 
 
 def test_voices_and_speeds_are_checked_before_anything_runs(tmp_path: Path) -> None:

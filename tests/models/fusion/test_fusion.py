@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from llm_lab.config import build
+from llm_lab.config.compose import compose
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.models.audio.spectrogram import Spectrogram
@@ -115,7 +116,8 @@ AUDIOS = sorted((CONF / "model/audio").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", AUDIOS, ids=lambda path: path.stem)
 def test_every_sound_tower_does_not_hear_the_padding_and_is_saved(path: Path) -> None:
-    node = OmegaConf.to_container(OmegaConf.load(path))
+    chosen = compose(["model=multimodal", f"model/audio={path.stem}", "model.wrappers=null"]).config.model
+    node = OmegaConf.to_container(chosen.audio)
     if node.get("source"):
         pytest.skip("needs a source")
     features = "waveform" if path.stem == "wave" else "log_mel"
