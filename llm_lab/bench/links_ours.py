@@ -45,6 +45,7 @@ def words_of(job: dict[str, Any]) -> list[str]:
         "+experiment=link_prediction",
         f"knowledge={job['graph']}",
         f"model.dim={2 * job['dim']}",
+        f"model.init={job['init']}",
         "model.n3=0",
         "model.dropout=0",
         f"task.objective={'negative_sampling' if sampled else 'k_vs_all'}",

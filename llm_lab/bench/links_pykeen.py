@@ -13,6 +13,8 @@ from typing import Any
 
 def main(job: dict[str, Any]) -> None:
     """Train, evaluate on the test split, write the figures."""
+    from functools import partial
+
     import torch
     from pykeen.evaluation import RankBasedEvaluator
     from pykeen.models import ComplEx
@@ -22,7 +24,7 @@ def main(job: dict[str, Any]) -> None:
     torch.set_num_threads(job["threads"])
     torch.manual_seed(0)
     files = job["triples"]
-    train = TriplesFactory.from_path(files["train"], create_inverse_triples=True)
+    train = TriplesFactory.from_path(files["train"], create_inverse_triples=job["inverse"])
     rest = {
         split: TriplesFactory.from_path(
             files[split], entity_to_id=train.entity_to_id, relation_to_id=train.relation_to_id
@@ -30,7 +32,16 @@ def main(job: dict[str, Any]) -> None:
         for split in ("val", "test")
     }
     loss = "crossentropy" if job["loop"] == "lcwa" else "bcewithlogits"
-    model = ComplEx(triples_factory=train, embedding_dim=job["dim"], loss=loss, random_seed=0)
+    init = partial(torch.nn.init.normal_, std=job["init"])
+    model = ComplEx(
+        triples_factory=train,
+        embedding_dim=job["dim"],
+        loss=loss,
+        random_seed=0,
+        entity_initializer=init,
+        relation_initializer=init,
+        regularizer=None,
+    )
     optimizer = torch.optim.Adagrad(model.parameters(), lr=0.1)
     kind = LCWATrainingLoop if job["loop"] == "lcwa" else SLCWATrainingLoop
     loop = kind(model=model, triples_factory=train, optimizer=optimizer)

@@ -101,6 +101,7 @@ class ResumeCheckpoint(_InRunDirectory):
             mode="max",
             save_top_k=keep,
             every_n_train_steps=1,
+            save_on_train_epoch_end=True,  # else Lightning puts off what falls on the end of an epoch, see below
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )

@@ -56,6 +56,23 @@ def test_the_longest_name_wins_and_places_are_those_of_the_text(store: Store) ->
     ]
 
 
+def test_chinese_names_are_found_without_blanks_and_never_nearly() -> None:
+    names = [
+        ("中国", "Q148"),
+        ("中国银行", "Q790068"),
+        ("银", "Q1090"),
+        ("Tesla", "Q478214"),
+        ("北京大学", "Q16952"),
+    ]
+    index = AliasIndex(aliases=names, near=True)
+    found = index.find("昨日中国银行与Tesla在中国签约，南京大学未到。")
+    assert [(one.text, one.candidates, one.start) for one in found] == [
+        ("中国银行", ("Q790068",), 2),
+        ("Tesla", ("Q478214",), 7),
+        ("中国", ("Q148",), 13),
+    ]
+
+
 def test_misspelt_names_are_found_where_that_is_asked_for(store: Store) -> None:
     text = "the mother of Queen Anen of Denmark"
     assert AliasIndex(aliases=store.aliases()).find(text) == []

@@ -12,9 +12,12 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 NEAR = 0.84  # of 1: how like a name a misspelt mention has to be; two exchanged letters count as one edit
-SHORTEST = 3  # letters of a name that is looked for
+SHORTEST = 3  # letters of a name that is looked for, see `length`
 SHORTEST_NEAR = 6  # of a misspelt one
-_WORD = re.compile(r"[^\W_]+")
+# Chinese is written without blanks: each character is a word.
+_HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(f"[{_HAN}]|[^\\W_{_HAN}]+")
+_OF_HAN = re.compile(f"[{_HAN}]")
 # Words that begin or end no misspelt mention, and are none themselves.
 COMMON = frozenset({
     "a", "an", "and", "are", "as", "at", "be", "by", "did", "do", "does", "for", "from", "had", "has",
@@ -47,13 +50,18 @@ class Mention:
 
 
 def words_of(text: str) -> list[tuple[str, int, int]]:
-    """Words in lower case with their places; marks, blanks and underscores part them."""
+    """Words in lower case with their places; marks, blanks and underscores part them, a Chinese character is one."""
     return [(normal(found[0]), found.start(), found.end()) for found in _WORD.finditer(text)]
 
 
 def normal(text: str) -> str:
     """A text by which names are compared: Unicode form NFKC, without case."""
     return unicodedata.normalize("NFKC", text).casefold()
+
+
+def length(text: str) -> int:
+    """Letters of a name; a Chinese character says as much as two."""
+    return len(text) + len(_OF_HAN.findall(text))
 
 
 class AliasIndex:
@@ -69,7 +77,7 @@ class AliasIndex:
         self.names: dict[Words, tuple[str, ...]] = {}
         for name, identifier in aliases:
             words = tuple(word for word, _, _ in words_of(name))
-            if sum(map(len, words)) < SHORTEST or all(word in COMMON for word in words):
+            if sum(map(length, words)) < SHORTEST or all(word in COMMON for word in words):
                 continue
             known = self.names.get(words, ())
             if identifier not in known:
@@ -121,7 +129,7 @@ class AliasIndex:
     def _nearest(self, part: Sequence[str]) -> tuple[str, float] | None:
         """The name most like some words, of those that share a word with them, or any where it is one word."""
         joined = " ".join(part)
-        if len(joined) < SHORTEST_NEAR:
+        if len(joined) < SHORTEST_NEAR or _OF_HAN.search(joined):  # one other character is another name
             return None
         pool = {name for word in part for name in self._by_word.get(word, ())}
         names: Iterable[str] = pool or (self._single if len(part) == 1 else ())

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from llm_lab.knowledge.construction.mentions import AliasIndex, Mention
+from llm_lab.knowledge.construction.mentions import AliasIndex, Mention, length
 from llm_lab.knowledge.fact import Fact, Value
 from llm_lab.knowledge.names import ALIAS, LABEL
 from llm_lab.knowledge.store import Store
@@ -53,7 +53,7 @@ class Lexicon:
     def index(self) -> AliasIndex:
         """The names with the numbers of their entities."""
         pairs = ((name, str(n)) for n, entry in enumerate(self.entries) for name in entry.names)
-        return AliasIndex(aliases=((name, n) for name, n in pairs if len(name) >= self.shortest))
+        return AliasIndex(aliases=((name, n) for name, n in pairs if length(name) >= self.shortest))
 
     @cached_property
     def _written(self) -> frozenset[str]:
@@ -71,7 +71,7 @@ class Lexicon:
         """Whether a mention is written as a name: an abbreviation as in the graph, a word not in small letters."""
         if text.islower() and " " not in text:
             return False
-        abbreviation = len(text) <= self.shortest
+        abbreviation = length(text) <= self.shortest
         return text in self._written if abbreviation else True
 
 
