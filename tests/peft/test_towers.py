@@ -108,7 +108,7 @@ def test_a_network_of_convolutions_is_tuned() -> None:
 
 
 def test_what_cannot_be_tuned_little_is_told(sources: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match="no tower came with weights"):
+    with pytest.raises(ConfigError, match="nothing came with weights"):
         method("lora")(model_of(sources, text=TEXT, image=IMAGE))
     with pytest.raises(ConfigError, match="belong to one text model"):
         method("prefix")(model_of(sources))
