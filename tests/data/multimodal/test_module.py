@@ -259,7 +259,9 @@ def test_what_is_held_out_is_the_test_split(tmp_path: Path, make: Make) -> None:
 def test_what_is_of_one_kind_is_the_same_to_a_batch(tmp_path: Path, make: Make) -> None:
     manifest(tmp_path)
     columns = {name: COLUMNS[name] for name in ("picture", "words", "places")}
-    data = make(columns={**columns, "same": "colour"}, problem="modalities", split={"val": 0.2})
+    data = make(
+        columns={**columns, "same": "colour"}, problem="modalities", split={"val": 0.2}, batch_size=64
+    )
     data.prepare()
     batches = list(data.train_dataloader())
     kinds = [batch["same"][:, None] == batch["same"] for batch in batches]
