@@ -41,16 +41,16 @@ def write_rows(data: MultimodalData, staging: Staging, folder: Path, targets: Ta
     written = Written(sizes={split: kept[split] for split in SPLITS if kept.get(split)})
     data.fit_inputs(staging)
     _prepare_texts(data, staging, folder, written)
-    lost = dict.fromkeys(data.inputs.kinds, 0)
+    lost = dict.fromkeys(data.written.kinds, 0)
     for split, size in written.sizes.items():
         rows = progress(_decoded(staging, split), f"writing {split}", size)
-        with row_writer(folder / f"{split}.arrow", data.inputs, data.problem) as writer:
+        with row_writer(folder / f"{split}.arrow", data.written, data.problem) as writer:
             while chunk := list(islice(rows, CHUNK)):
-                columns = _columns(chunk, data.inputs, targets)
+                columns = _columns(chunk, data.written, targets)
                 writer.add(columns)
                 for name in lost:
                     lost[name] += sum(_lacks(values[name]) for values, _ in chunk)
-                texts = [columns[name] for name in data.inputs.texts]
+                texts = [columns[name] for name in data.written.texts]
                 written.longest = max([written.longest, *(len(row) for one in texts for row in one)])
     written.facts["missing"] = {name: count for name, count in lost.items() if count}
     return written
@@ -58,17 +58,17 @@ def write_rows(data: MultimodalData, staging: Staging, folder: Path, targets: Ta
 
 def _prepare_texts(data: MultimodalData, staging: Staging, folder: Path, written: Written) -> None:
     written.facts["pad_id"] = 0
-    if data.tokenizer is None:
+    if data.tokenizer is None or not data.written.texts:
         return
     from llm_lab.data.multimodal.module import load_tokenizer
 
     def texts(split: str = "train") -> Iterator[str]:
         for values, _ in _decoded(staging, split):
-            yield from (values[name] for name in data.inputs.texts if values[name] is not None)
+            yield from (values[name] for name in data.written.texts if values[name] is not None)
 
     data.tokenizer.save(folder / TOKENIZER, texts)
     tokenizer = load_tokenizer(folder)
-    for kind in data.inputs.texts.values():
+    for kind in data.written.texts.values():
         kind.tokenizer, kind.max_length = tokenizer, data.max_length
     written.facts["pad_id"] = tokenizer.pad_token_id or 0
     written.facts["tokenizer"] = tokenizer_report(tokenizer, texts(next(iter(written.sizes))))
