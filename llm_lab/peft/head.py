@@ -11,19 +11,26 @@ from llm_lab.errors import ConfigError
 
 
 def backbones(model: nn.Module) -> list[nn.Module]:
-    """What a method may change: the backbone, or of several towers those that came with weights and are not frozen.
+    """What a method may change: the backbone, or of several towers and what writes behind them the pretrained ones.
+
+    What is frozen, or starts from random weights, is none of them.
 
     Raises:
-        ConfigError: there are towers, and none of them is such a one.
+        ConfigError: there are towers, and nothing of the kind.
     """
     towers: Any = getattr(model, "towers", None)
     if towers is None:
         return [getattr(model, "base_model", model)]
-    found = [tower for tower in towers.values() if tower.pretrained and not tower.frozen]
+    parts: list[Any] = [*towers.values(), getattr(model, "language", None)]
+    found = [
+        part
+        for part in parts
+        if getattr(part, "pretrained", False) and any(one.requires_grad for one in part.parameters())
+    ]
     if not found:
         raise ConfigError(
-            "peft: no tower came with weights that are to be tuned: those from random weights train whole, frozen ones "
-            "stay as they are"
+            "peft: nothing came with weights that are to be tuned: towers and language models from random weights "
+            "train whole, frozen ones stay as they are"
         )
     return found
 
@@ -33,7 +40,7 @@ def head_of(model: nn.Module) -> set[int]:
 
     The output layer of a language model is no head: it is pretrained, and often the embedding table itself.
     """
-    words = getattr(model, "get_output_embeddings", lambda: None)()
+    words = None if hasattr(model, "towers") else getattr(model, "get_output_embeddings", lambda: None)()
     others = [*backbones(model), *([words] if words is not None else [])]
     inside = {id(parameter) for part in others for parameter in part.parameters()}
     return {id(parameter) for parameter in model.parameters() if parameter.requires_grad} - inside

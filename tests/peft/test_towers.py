@@ -14,9 +14,10 @@ from transformers import AutoConfig, AutoModel
 from llm_lab.config import build
 from llm_lab.errors import ConfigError
 from llm_lab.models import wrapper
-from llm_lab.models.fusion.model import fused
+from llm_lab.models.fusion.model import fused, saved
 from llm_lab.models.wrapper import Wrapper
 from llm_lab.peft.bottleneck import is_adapted
+from llm_lab.tasks.artifact import write_artifact
 from tests.models.fusion.test_fusion import AUDIO, IMAGE, SMALL, TEXT, batch_of, spec_of
 from tests.models.tiny import CONF
 
@@ -108,9 +109,22 @@ def test_a_network_of_convolutions_is_tuned() -> None:
 
 
 def test_what_cannot_be_tuned_little_is_told(sources: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match="no tower came with weights"):
+    with pytest.raises(ConfigError, match="nothing came with weights"):
         method("lora")(model_of(sources, text=TEXT, image=IMAGE))
     with pytest.raises(ConfigError, match="belong to one text model"):
         method("prefix")(model_of(sources))
     with pytest.raises(ConfigError, match="nobody has said which layers"):
         method("ia3")(model_of(sources))
+
+
+@pytest.mark.parametrize("name", ["lora", "adapter"])
+def test_what_a_run_leaves_is_loaded_again(sources: dict[str, str], tmp_path: Path, name: str) -> None:
+    one, batch = method(name), batch_of(*NAMES)
+    module: Any = one(model_of(sources))
+    for part in module.parameters():
+        if part.requires_grad:
+            torch.nn.init.normal_(part, std=0.1)
+    expected = module(**batch).logits
+    write_artifact(tmp_path / "model", model=module, wrappers=[one], spec=spec_of(*NAMES), task="Test")
+    again = saved(spec=spec_of(*NAMES), source=str(tmp_path / "model")).eval()
+    assert torch.allclose(again(**batch).logits, expected, atol=1e-4)

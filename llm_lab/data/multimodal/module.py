@@ -143,6 +143,7 @@ class MultimodalData(DataModule):
                 "data.held_out: the source gives a split of its own; leave `data.source` its training rows"
             )
         self.fitted, self.max_rejected, self.max_length = fitted, max_rejected, max_length
+        self.written = self.inputs if fitted is None else self.chosen  # the other run knows of no others
         self._cleaner: Cleaner | None = None
         self._pool: ThreadPoolExecutor | None = None
 
@@ -173,6 +174,7 @@ class MultimodalData(DataModule):
             "policy": vars(self.policy),
             "tokenizer": [self.tokenizer.identity(), self.max_length] if self.tokenizer else [],
             "fitted": self._fitted_facts(),
+            **({"inputs": list(self.written.kinds)} if self.written is not self.inputs and self.only else {}),
             "shown": [self.licence, self.max_rejected],
         }
 
@@ -225,7 +227,7 @@ class MultimodalData(DataModule):
     def fit_inputs(self, staging: Staging) -> None:
         """Learn categories and means from the training rows, or take over those of ``fitted``."""
         facts = self._fitted_facts()
-        for name, kind in self.inputs.cells.items():
+        for name, kind in self.written.cells.items():
             if name in facts:
                 kind.restore(facts[name])
             else:
@@ -246,14 +248,14 @@ class MultimodalData(DataModule):
             labels=targets.names,
             sizes=written.sizes,
             class_counts=targets.counts,
-            modalities=tuple(dict.fromkeys(kind.kind for kind in self.inputs.kinds.values())),
-            inputs=self.inputs.facts(),
+            modalities=tuple(dict.fromkeys(kind.kind for kind in self.written.kinds.values())),
+            inputs=self.written.facts(),
             tokenizer=Path(TOKENIZER),
             max_length=written.longest,
             fingerprint=fingerprint,
             summary={
                 "licence": self.licence,
-                "columns": {name: kind.columns for name, kind in self.inputs.kinds.items()},
+                "columns": {name: kind.columns for name, kind in self.written.kinds.items()},
                 "truncated_at": self.max_length,
                 "seed": self.seed,
                 "sources": [source.uri for source in self.sources],

@@ -44,16 +44,16 @@ def write_rows(data: MultimodalData, staging: Staging, folder: Path, targets: Ta
     written = Written(sizes={split: kept[split] for split in SPLITS if kept.get(split)})
     data.fit_inputs(staging)
     tokenizer = _prepare_texts(data, staging, folder, written)
-    lost = dict.fromkeys(data.inputs.kinds, 0)
+    lost = dict.fromkeys(data.written.kinds, 0)
     for split, size in written.sizes.items():
         rows = progress(_decoded(staging, split), f"writing {split}", size)
-        with row_writer(folder / f"{split}.arrow", data.inputs, data.problem) as writer:
+        with row_writer(folder / f"{split}.arrow", data.written, data.problem) as writer:
             while chunk := list(islice(rows, CHUNK)):
-                columns = _columns(chunk, data.inputs, targets, tokenizer)
+                columns = _columns(chunk, data.written, targets, tokenizer)
                 writer.add(columns)
                 for name in lost:
                     lost[name] += sum(_lacks(values[name]) for values, _ in chunk)
-                texts = [columns[name] for name in data.inputs.texts]
+                texts = [columns[name] for name in data.written.texts]
                 if data.problem == "transcript":
                     longest = max([written.facts.get("longest_target", 0), *map(len, columns["label"])])
                     written.facts["longest_target"] = longest
@@ -65,19 +65,20 @@ def write_rows(data: MultimodalData, staging: Staging, folder: Path, targets: Ta
 def _prepare_texts(data: MultimodalData, staging: Staging, folder: Path, written: Written) -> Any:
     """Write the tokenizer, trained on inputs and targets that are texts, and load it; None where there are none."""
     written.facts["pad_id"] = 0
-    if data.tokenizer is None:
+    worded = data.written.texts or data.problem == "transcript"
+    if data.tokenizer is None or not worded:
         return None
     from llm_lab.data.multimodal.module import load_tokenizer
 
     def texts(split: str = "train") -> Iterator[str]:
         for values, label in _decoded(staging, split):
-            yield from (values[name] for name in data.inputs.texts if values[name] is not None)
+            yield from (values[name] for name in data.written.texts if values[name] is not None)
             if data.problem == "transcript":
                 yield label
 
     data.tokenizer.save(folder / TOKENIZER, texts)
     tokenizer = load_tokenizer(folder)
-    for kind in data.inputs.texts.values():
+    for kind in data.written.texts.values():
         kind.tokenizer, kind.max_length = tokenizer, data.max_length
     written.facts["pad_id"] = tokenizer.pad_token_id or 0
     written.facts["tokenizer"] = tokenizer_report(tokenizer, texts(next(iter(written.sizes))))

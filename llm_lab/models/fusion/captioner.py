@@ -24,10 +24,6 @@ class FusionForCausalLM(Towers):
     (https://arxiv.org/abs/2310.03744). The token that ends texts stands before the first word too.
     """
 
-    base_model_prefix = (
-        "language"  # what trains beside an adapter of the language model: towers and projector
-    )
-
     def __init__(self, config: FusionConfig) -> None:
         super().__init__(config)
         self.language = AutoModelForCausalLM.from_config(config.language_config())

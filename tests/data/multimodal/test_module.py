@@ -259,7 +259,9 @@ def test_what_is_held_out_is_the_test_split(tmp_path: Path, make: Make) -> None:
 def test_what_is_of_one_kind_is_the_same_to_a_batch(tmp_path: Path, make: Make) -> None:
     manifest(tmp_path)
     columns = {name: COLUMNS[name] for name in ("picture", "words", "places")}
-    data = make(columns={**columns, "same": "colour"}, problem="modalities", split={"val": 0.2})
+    data = make(
+        columns={**columns, "same": "colour"}, problem="modalities", split={"val": 0.2}, batch_size=64
+    )
     data.prepare()
     batches = list(data.train_dataloader())
     kinds = [batch["same"][:, None] == batch["same"] for batch in batches]
@@ -299,3 +301,19 @@ def test_inputs_may_be_left_out_of_the_same_rows(tmp_path: Path, make: Make) -> 
     assert len(hidden[0]["features"]) < len(seen[0]["features"])
     with pytest.raises(ConfigError, match="no input `pictur`; did you mean `picture`"):
         make(**data, inputs=["pictur"])
+
+
+def test_a_run_that_left_inputs_out_is_tested_on_another_set(tmp_path: Path, make: Make) -> None:
+    """That set has no training rows by which the inputs that the run knows nothing of could be fitted."""
+    path = manifest(tmp_path)
+    columns = some("picture", "words", "amounts", "places")
+    run = make(columns=columns, inputs=["places"], split={"val": 0.2}).prepare()
+    saved = tmp_path / "model"
+    saved.mkdir()
+    (saved / "config.json").write_text("{}")
+    facts = {"inputs": {name: dict(told) for name, told in run.inputs.items()}}
+    (saved / "llm_lab.json").write_text(json.dumps(facts))
+    other = make({"test": str(path)}, columns=columns, inputs=["places"], fitted=f"file://{saved}")
+    batch = next(iter(other.test_dataloader()))
+    assert other.spec.inputs == run.inputs and batch["places"].max() > 0
+    assert not any(name.startswith(("amounts", "words")) for name in batch)

@@ -41,8 +41,8 @@ def make(
     torch.manual_seed(0)
     language = {"_target_": "llm_lab.models.text.from_scratch", "architecture": architecture,
                 "sizes": {**SIZES[architecture], "tie_word_embeddings": tied}, "freeze": freeze}  # fmt: skip
-    towers = {"text": TEXT, "image": IMAGE, "audio": AUDIO} | options
-    return fused(spec=spec, head=Head.CAUSAL_LM, language=language, width=8, **towers)
+    parts = {"text": TEXT, "image": IMAGE, "audio": AUDIO, "language": language} | options
+    return fused(spec=spec, head=Head.CAUSAL_LM, width=8, **parts)
 
 
 def tokens() -> Tensor:
@@ -101,8 +101,16 @@ def test_parts_stay_as_they_are_where_the_config_says_so(spec: DataSpec) -> None
     assert not any(one.requires_grad for one in model.towers["picture"].parameters())
 
 
-def test_an_adapter_lies_in_the_language_model_and_all_else_trains(spec: DataSpec) -> None:
-    model, batch = make(spec, image={**IMAGE, "freeze": True}).eval(), batch_of(*NAMES)
+def test_an_adapter_lies_in_a_pretrained_language_model_and_all_else_trains(
+    spec: DataSpec, tmp_path: Path
+) -> None:
+    scratch = make(spec)
+    with pytest.raises(ConfigError, match="nothing came with weights"):
+        lora(r=2)(scratch)
+    scratch.language.save_pretrained(tmp_path)
+    language = {"_target_": "llm_lab.models.text.pretrained", "source": str(tmp_path)}
+    model = make(spec, language=language, image={**IMAGE, "freeze": True}).eval()
+    batch = batch_of(*NAMES)
     before = model(tokens(), **batch).logits
     wrapper = lora(r=2)
     model = wrapper(model)
