@@ -130,7 +130,7 @@ class TripleReader:
         return {split: rows for split, rows in found.items() if rows}
 
     def _stored(self) -> dict[str, list[Named]]:
-        """The triples of the graph store, in the order of their names."""
+        """The triples of the graph store, in the order of their names; a graph without splits is divided by a hash."""
         from llm_lab.knowledge.graphs import prepared_graph
         from llm_lab.knowledge.ids import links
         from llm_lab.knowledge.names import TYPE
@@ -138,12 +138,13 @@ class TripleReader:
         store = prepared_graph({"graph": self.graph, "licence": self.licence})
         if names := dict(store.labels("en")):
             self.labels = {"en": names}
+        whole = store.splits == ("train",)
         found: dict[str, list[Named]] = {split: [] for split in SPLITS}
         for fact in links(store):
             triple = (fact.head, fact.relation, str(fact.tail))
             if fact.relation != TYPE:
                 self.counts["rows"] += 1
-                found[self._share(triple) if fact.split == "train" else fact.split].append(triple)
+                found[self._share(triple) if whole else fact.split].append(triple)
         return {split: sorted(rows) for split, rows in found.items() if rows}
 
     def _rows(self, source: Source, rejects: RejectLog) -> Iterator[Named]:

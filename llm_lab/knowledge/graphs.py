@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +26,8 @@ from llm_lab.knowledge.load import load
 from llm_lab.knowledge.names import LABEL
 from llm_lab.knowledge.store import Store
 
-FORMAT = 1  # of the prepared folder; a change makes old folders unknown
+log = logging.getLogger(__name__)
+FORMAT = 2  # of the prepared folder; a change makes old folders unknown
 STORE = "store"
 GROUP = "knowledge"
 
@@ -86,7 +89,7 @@ def prepared_graph(node: Mapping[str, Any], *, max_rejected: float = 0.01) -> St
         store = Store(path=folder / STORE)
         keep = folder.parent / f"{folder.name.partition('.')[0]}.rejected.jsonl"
         try:
-            load(
+            done = load(
                 store,
                 sources,
                 rejected=folder / NAME,
@@ -97,9 +100,29 @@ def prepared_graph(node: Mapping[str, Any], *, max_rejected: float = 0.01) -> St
             store.add(_labels(node))
         finally:
             store.close()
-        (folder / DONE).write_text("{}\n", encoding="utf-8")
+        mapped = any(source.subject for source in sources)  # rows of which may well say the same of a tail
+        told = {"rejected": done.rejected, "duplicates": 0 if mapped else done.duplicates}
+        (folder / DONE).write_text(json.dumps(told) + "\n", encoding="utf-8")
 
-    return Store(path=prepared(content_hash(recipe), make) / STORE, read_only=True)
+    folder = prepared(content_hash(recipe), make)
+    _tell(folder)
+    return Store(path=folder / STORE, read_only=True)
+
+
+def _tell(folder: Path) -> None:
+    """Say that the graph goes without some lines, and where they are listed."""
+    if rejected := _loaded(folder).get("rejected", {}).get("total"):
+        log.warning("%d broken lines of the graph are left out, see %s", rejected, folder / NAME)
+
+
+def duplicates(store: Store) -> int:
+    """How many facts of the files that a prepared graph was made of stood there before; 0 of any other graph."""
+    return int(_loaded(store.path.parent).get("duplicates", 0)) if store.path else 0
+
+
+def _loaded(folder: Path) -> dict[str, Any]:
+    file = folder / DONE
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
 def graph_identity(sources: Iterable[GraphSource]) -> list[dict[str, Any]]:

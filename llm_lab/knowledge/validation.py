@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,17 @@ from llm_lab.knowledge.triples import Triples
 
 EXAMPLES = 3
 LITERAL = ("xsd:", "rdf:langString")
-NOTES = ("symmetric relation", "inverse relations", "ambiguous label")
+FORMS = {
+    name: re.compile(form, re.ASCII)
+    for name, form in {
+        "xsd:integer": r"[+-]?\d+",
+        "xsd:decimal": r"[+-]?(\d+(\.\d*)?|\.\d+)",
+        "xsd:double": r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?INF|NaN",
+        "xsd:boolean": r"true|false|0|1",
+        "xsd:date": r"-?\d{4,}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(Z|[+-]\d\d:\d\d)?",
+    }.items()
+}
+NOTES = ("symmetric relation", "inverse relations", "ambiguous label", "duplicate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +47,17 @@ class Finding:
         return self.kind not in NOTES
 
 
-def validate(store: Store) -> list[Finding]:
-    """Everything that is odd about a graph, in a fixed order."""
+def validate(store: Store, *, duplicates: int = 0) -> list[Finding]:
+    """Everything that is odd about a graph, in a fixed order.
+
+    Args:
+        store: the graph.
+        duplicates: facts that its files hold twice, which a store cannot know any more.
+    """
     types = _Types(store)
-    found = [*_untyped(store, types), *_domains(store, types), *_literals(store), *_ambiguous(store)]
+    found = [Finding(kind="duplicate", place="files", count=duplicates)] if duplicates else []
+    found += [*_untyped(store, types), *_domains(store, types), *_literals(store)]
+    found += [*_unreadable(store), *_ambiguous(store)]
     triples = ids(store)
     if "train" in triples.splits:
         found += [*_inverses(triples), *_splits(triples)]
@@ -120,6 +138,18 @@ def _literals(store: Store) -> Iterator[Finding]:
                 count=counts[f"{relation} {rare}"],
                 examples=tuple(map(_shown, found[rare])),
             )
+
+
+def _unreadable(store: Store) -> Iterator[Finding]:
+    """Literals whose text is none of their type: `old` as an integer."""
+    wrong: dict[tuple[str, str], list[Fact]] = defaultdict(list)
+    for fact in store.facts():
+        if isinstance(fact.tail, Value) and fact.tail.datatype in FORMS:
+            form = FORMS[fact.tail.datatype]
+            if not form.fullmatch(fact.tail.text.strip()):
+                wrong[fact.relation, fact.tail.datatype].append(fact)
+    for (relation, kind), facts in sorted(wrong.items()):
+        yield _finding("not of its type", f"{relation}: {kind}", facts)
 
 
 def _ambiguous(store: Store) -> Iterator[Finding]:

@@ -61,10 +61,11 @@ def _by_split(counts: Mapping[str, int]) -> str:
 
 def _validate(words: Words) -> int:
     """Exit code 1 where a finding is a fault."""
-    from llm_lab.knowledge.graphs import open_graph
+    from llm_lab.knowledge.graphs import duplicates, open_graph
     from llm_lab.knowledge.validation import validate
 
-    found = validate(open_graph(_place(words)))
+    store = open_graph(_place(words))
+    found = validate(store, duplicates=duplicates(store))
     faults = [one for one in found if one.is_fault]
     rows = [[one.kind, one.place, one.count, "; ".join(one.examples)] for one in found]
     _table(("what", "where", "how often", "such as"), rows, shown=len(rows))
@@ -162,8 +163,8 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, shown: i
         number = cell.replace(",", "").isdecimal()
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in every[:shown]:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
-    console = Console(highlight=False)
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False, emoji=False)  # `urn:x:A` is a name, no picture
     console.print()
     console.print(table)
     if len(every) > shown:

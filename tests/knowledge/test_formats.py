@@ -264,3 +264,41 @@ def test_a_column_that_is_not_there_is_told(tmp_path: Path) -> None:
         read(tmp_path / "x.csv", subject="idd")
     with pytest.raises(DataError, match="no row has a column `nme`"):
         read(tmp_path / "x.csv", subject="id", relations={"r": "nme"})
+
+
+def test_of_a_document_that_ends_too_early_nothing_is_taken(tmp_path: Path) -> None:
+    begin = '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:x="urn:y:">\n'
+    one = '<rdf:Description rdf:about="urn:y:a"><x:p rdf:resource="urn:y:b"/></rdf:Description>\n'
+    (tmp_path / "cut.rdf").write_text(begin + one)
+    with pytest.raises(DataError, match="line 3: no element found"):
+        read(tmp_path / "cut.rdf")
+    (tmp_path / "whole.rdf").write_text(begin + one + "</rdf:RDF>")
+    assert len(read(tmp_path / "whole.rdf")[0]) == 1
+
+
+def test_entities_of_xml_that_blow_up_are_refused(tmp_path: Path) -> None:
+    layers = [f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 8)]
+    (tmp_path / "bomb.rdf").write_text(
+        f'<!DOCTYPE r [<!ENTITY e0 "{"a" * 10}">{"".join(layers)}]>\n'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:x="urn:y:">'
+        '<rdf:Description rdf:about="urn:y:a"><x:p>&e7;</x:p></rdf:Description></rdf:RDF>'
+    )
+    with pytest.raises(DataError, match="amplification"):
+        read(tmp_path / "bomb.rdf")
+
+
+def test_a_statement_beyond_the_parsers_buffer_is_told(tmp_path: Path) -> None:
+    huge = f'<urn:y:a> <urn:y:p> "{"x" * 17_000_000}" .\n'
+    (tmp_path / "x.ttl").write_text(huge)
+    with pytest.raises(DataError, match="too long"):
+        read(tmp_path / "x.ttl")
+    (tmp_path / "x.nt").write_text("<urn:y:a> <urn:y:p> <urn:y:b> .\n" + huge)
+    store, _, listed = read(tmp_path / "x.nt")
+    assert len(store) == 1 and [(one["line"], one["reason"]) for one in listed] == [(2, "statement too long")]
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.py"])
+def test_nesting_without_end_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("[" * 100_000)
+    with pytest.raises(DataError, match="not (JSON|Python)"):
+        read(tmp_path / name)

@@ -110,3 +110,17 @@ def test_an_odd_label_is_a_note_and_no_fault() -> None:
     facts = [Fact("a", "rdfs:label", Value("X")), Fact("b", "rdfs:label", Value("x")), Fact("a", "r", "b")]
     (found,) = validate(made(facts))
     assert found.kind == "ambiguous label" and not found.is_fault
+
+
+def test_literals_that_are_none_of_their_type() -> None:
+    texts = {
+        "xsd:integer": ("4", "four"),
+        "xsd:double": ("1e3", "1,5"),
+        "xsd:date": ("2024-02-29", "2024-13-01"),
+    }
+    facts = [
+        Fact("a", kind, Value(text, kind))
+        for kind, (good, bad) in texts.items()
+        for text in (good, f" {good} ", bad)
+    ]
+    assert kinds(facts) == {("not of its type", f"{kind}: {kind}"): 1 for kind in texts}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from llm_lab.models.graph.joined import Joined
 from llm_lab.models.graph.rules import RULES, Rules
 from llm_lab.models.graph.saved import read_scorer, write_scorer
 from llm_lab.models.graph.scorer import Scorer
+from tests.conftest import Result
 from tests.knowledge.toy import toy_spec, toy_triples
 
 TRIPLES = toy_triples()
@@ -103,3 +105,9 @@ def test_impossible_bounds_are_refused(spec: DataSpec, option: str, value: float
 def test_one_part_is_no_mixture(spec: DataSpec) -> None:
     with pytest.raises(ConfigError, match="at least two parts and one step are wanted, found 1 and 20"):
         Joined(spec=spec, parts={"rules": "somewhere"})
+
+
+@pytest.mark.parametrize("graph", ["countries", "companies", "hpo", "codex_s"])
+def test_every_ready_graph_has_bounds_for_rules(lab: Callable[..., Result], graph: str) -> None:
+    done = lab("check", "+experiment=rules", f"knowledge={graph}")
+    assert done.code == 0, done.err

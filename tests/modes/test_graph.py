@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -166,3 +167,23 @@ def test_a_load_that_is_killed_leaves_no_half_store(
     assert "triples    4 of two entities" in result.out
     (whole,) = (path for path in (desk / "home/data").iterdir() if path.is_dir())
     assert ".tmp" not in whole.name
+
+
+def test_lines_that_are_left_out_and_facts_that_stand_twice_are_told(
+    desk: Path, lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [f"a{number}\tr\tb" for number in range(200)]
+    (desk / "long.tsv").write_text("\n".join([*lines, lines[0], "broken"]))
+    result = lab("graph", "validate", "long.tsv")
+    assert result.code == 0, result.out
+    assert re.search(r"duplicate +files +1\b", result.out)
+    told = caplog.messages[-1]
+    assert told.startswith("1 broken lines of the graph are left out, see ")
+    assert json.loads(Path(told.split(", see ")[1]).read_text())["line"] == 202
+
+
+def test_names_are_shown_as_they_are(desk: Path, lab: Lab) -> None:
+    (desk / "odd.nt").write_text("<urn:x:a> <urn:x:b> <urn:x:c> .\n")
+    assert "urn:x:b " in lab("graph", "stats", "odd.nt").out
+    (desk / "odd.tsv").write_text("a\t[bold]r\tc\n")
+    assert "[bold]r" in lab("graph", "stats", "odd.tsv").out

@@ -53,7 +53,7 @@ def _json(path: Path, encoding: str) -> Any:
     with open_text(path, encoding=encoding, newline="\n") as stream:
         try:
             return json.load(stream)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}: not JSON: {error}") from error
 
 
@@ -62,7 +62,7 @@ def _python(path: Path) -> dict[str, Any]:
     with open_text(path, encoding="utf-8", newline="\n") as stream:
         try:
             tree = ast.parse(stream.read())
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise DataError(f"{path}: not Python: {error}") from error
     found = {}
     for statement in tree.body:

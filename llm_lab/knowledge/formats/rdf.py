@@ -28,6 +28,7 @@ RDF = {
 BY_LINE = {"ntriples", "nquads"}
 WHOLE = {"rdfxml", "jsonld"}  # one document: after an error nothing of it can be trusted
 LINES = 20_000  # parsed together; a block with an error is parsed again line by line
+SHOWN = 200  # letters of a statement that is too long
 PARTS = ("subject", "predicate", "object")
 SUBJECT, PREDICATE, OBJECT, STATEMENT, RDF_TYPE = (
     iri(f"rdf:{name}") for name in (*PARTS, "Statement", "type")
@@ -40,9 +41,11 @@ def read_rdf(path: Path, source: GraphSource) -> Iterator[Quad | Rejected]:
     Statements about triples in the old way (``rdf:subject`` and so on), as JSON-LD needs them, become reifiers.
 
     Raises:
-        DataError: RDF/XML or JSON-LD is broken: these are one document.
+        DataError: RDF/XML or JSON-LD is broken: these are one document; or something is longer than the parser takes.
     """
     form = source.format or ""
+    if form == "rdfxml":
+        _check_xml(path)
     read = _lines if form in BY_LINE else _statements
     yield from _with_reifiers(_in_graph(read(path, form), source))
 
@@ -53,7 +56,7 @@ def _lines(path: Path, form: str) -> Iterator[Quad | Rejected]:
         while block := list(islice(stream, LINES)):
             try:
                 yield from list(_parsed(b"".join(block), form))
-            except SyntaxError:
+            except (SyntaxError, MemoryError):
                 for line, text in enumerate(block, start=number):
                     yield from _line(text, form, path, line)
             number += len(block)
@@ -62,6 +65,8 @@ def _lines(path: Path, form: str) -> Iterator[Quad | Rejected]:
 def _line(text: bytes, form: str, path: Path, number: int) -> Iterator[Quad | Rejected]:
     try:
         yield from list(_parsed(text, form))
+    except MemoryError:  # what the parser says of a statement that is longer than its buffer
+        yield Rejected(path.name, number, "statement too long", text[:SHOWN].decode("utf-8", "replace"))
     except SyntaxError as error:
         shown = f"{_reason(error)}: {text.decode('utf-8', 'replace').strip()}"
         yield Rejected(path.name, number, "broken statement", shown)
@@ -83,10 +88,15 @@ def _statements(path: Path, form: str) -> Iterator[Quad | Rejected]:
                 one = next(parser)
             except StopIteration:
                 return
+            except MemoryError as error:
+                raise DataError(
+                    f"{path}: a statement is too long: {error}; N-Triples loses that line only"
+                ) from error
             except SyntaxError as error:
                 line = int(error.lineno or 0)
                 if form in WHOLE:
-                    raise DataError(f"{path}: {_where(path, form, line)}{_reason(error)}") from error
+                    where = f"line {line}: " if line else ""
+                    raise DataError(f"{path}: {where}{_reason(error)}") from error
                 if line != before:  # one broken statement may be complained of several times
                     yield Rejected(path.name, line, "broken statement", _reason(error))
                 before = line
@@ -94,15 +104,13 @@ def _statements(path: Path, form: str) -> Iterator[Quad | Rejected]:
             yield one
 
 
-def _where(path: Path, form: str, line: int) -> str:
-    if not line and form == "rdfxml":
-        parser = expat.ParserCreate()
+def _check_xml(path: Path) -> None:
+    """Refuse a document that ends too early, which the engine takes, or whose entities blow it up, as expat tells."""
+    with open_binary(path) as stream:
         try:
-            with open_binary(path) as stream:
-                parser.ParseFile(stream)
+            expat.ParserCreate().ParseFile(stream)
         except expat.ExpatError as error:
-            line = error.lineno
-    return f"line {line}: " if line else ""
+            raise DataError(f"{path}: line {error.lineno}: {expat.ErrorString(error.code)}") from error
 
 
 def _reason(error: SyntaxError) -> str:

@@ -63,6 +63,8 @@ def backward(
     program.check(facts.tables)
     if question.predicate not in {*facts.tables, *program.derived}:
         raise DataError(f"{question}: no fact and no rule has {question.predicate!r}")
+    if (table := facts.tables.get(question.predicate)) and table.arity != len(question.terms):
+        raise DataError(f"{question}: {question.predicate!r} has {table.arity} terms in the facts")
     limits, started, shallow = limits or Limits(), monotonic(), depth is not None
     needed = _reachable(program, {question.predicate})
     negated = {atom.predicate for rule in program.rules for atom in rule.body if atom.negated}

@@ -6,10 +6,12 @@ that what follows from them carries a proof.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal, cast
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from llm_lab.errors import ConfigError
 from llm_lab.knowledge.rules.rule import Atom, Rule, Variable
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from llm_lab.knowledge.store import Store
 
+log = logging.getLogger(__name__)
+SECONDS = 600.0  # of wall time
 Semantics = Literal["rdfs", "owl_rl", "rdfs_owl_rl"]
 Named = tuple[str, str, str]
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -28,15 +32,17 @@ TYPE, SUBCLASS, SUBPROPERTY = f"{RDF}type", f"{RDFS}subClassOf", f"{RDFS}subProp
 X, Y, Z = Variable("X"), Variable("Y"), Variable("Z")
 
 
-def entailed(graph: Graph, semantics: Semantics = "owl_rl") -> Graph:
+def entailed(graph: Graph, semantics: Semantics = "owl_rl", *, seconds: float = SECONDS) -> Graph:
     """The triples that follow and are not there yet; the graph stays as it is.
 
     Axiomatic triples that every graph has alike (of the vocabulary itself) are left out. Needs memory and time for the
-    whole closure: a graph of some ten thousand triples, not of a million.
+    whole closure: a graph of some ten thousand triples, not of a million. Where the time is up, what was found so far
+    comes back, and a warning says that it is a part.
 
     Args:
         graph: with its schema.
         semantics: ``rdfs`` (W3C RDF 1.1 Semantics), ``owl_rl`` (OWL 2 RL/RDF rules), or both.
+        seconds: when to stop.
 
     Raises:
         ConfigError: there is no such semantics.
@@ -54,13 +60,32 @@ def entailed(graph: Graph, semantics: Semantics = "owl_rl") -> Graph:
     closure, empty = Graph(), Graph()
     for triple in graph:
         closure.add(triple)
+    kind = _limited(classes[semantics], seconds)
     for one in (closure, empty):
-        owlrl.DeductiveClosure(classes[semantics], axiomatic_triples=False, datatype_axioms=False).expand(one)
+        owlrl.DeductiveClosure(kind, axiomatic_triples=False, datatype_axioms=False).expand(one)
+    if kind.late:
+        log.warning("The time of %g s was up: what follows so far is a part, and more would follow.", seconds)
     found = Graph()
     for triple in closure:
         if triple not in graph and triple not in empty:
             found.add(triple)
     return found
+
+
+def _limited(kind: Any, seconds: float) -> Any:
+    """A reasoner whose rounds do nothing more when the time is up, so that it comes to its end."""
+    deadline = monotonic() + seconds
+
+    class Limited(kind):
+        late = False
+
+        def rules(self, triple: Any, cycle: int) -> None:
+            if monotonic() > deadline:
+                Limited.late = True
+            else:
+                super().rules(triple, cycle)
+
+    return Limited
 
 
 def follow(store: Store, output: Path, *, semantics: str = "owl_rl", form: str | None = None) -> int:

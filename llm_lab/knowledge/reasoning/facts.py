@@ -87,6 +87,15 @@ class Table:
         """Numbers of the facts of these rows."""
         return (np.int64(self.number) << SHIFT) + rows
 
+    def best(self, new: Rows, *, shallow: bool) -> Rows:
+        """The best candidate of each fact, in the order of the keys."""
+        keys = self.key(new.terms)
+        worth = (new.height, -new.confidence) if shallow else (-new.confidence, new.height)
+        order = np.lexsort((worth[1], worth[0], keys))
+        first = np.ones(len(order), bool)
+        first[1:] = keys[order][1:] != keys[order][:-1]
+        return new.take(order[first])
+
     def merge(self, new: Rows, *, shallow: bool) -> Longs:
         """Add what is new or better than what is there; gives the rows that were added.
 
@@ -94,13 +103,8 @@ class Table:
             new: candidates, perhaps several of a fact.
             shallow: prefer the lower proof to the more confident one.
         """
+        new = self.best(new, shallow=shallow)
         keys = self.key(new.terms)
-        worth = (new.height, -new.confidence) if shallow else (-new.confidence, new.height)
-        order = np.lexsort((worth[1], worth[0], keys))
-        first = np.ones(len(order), bool)
-        first[1:] = keys[order][1:] != keys[order][:-1]
-        chosen = order[first]
-        new, keys = new.take(chosen), keys[chosen]
         place = np.searchsorted(self.keys, keys)
         found = place < len(self.keys)
         found[found] = self.keys[place[found]] == keys[found]

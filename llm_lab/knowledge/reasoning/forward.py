@@ -17,6 +17,8 @@ from llm_lab.knowledge.reasoning.join import Bindings, solve, terms_of
 from llm_lab.knowledge.reasoning.program import Program
 from llm_lab.knowledge.rules.rule import Rule, Variable
 
+COMPACT = 1_000_000  # candidates of a round, beyond which equal ones are looked for
+
 
 @dataclass(frozen=True, kw_only=True)
 class Derived:
@@ -111,7 +113,7 @@ class Run:
     def tick(self) -> None:
         """Stop where the time is up."""
         if monotonic() > self.deadline:
-            raise _Stop(f"the time of {self.limits.seconds:g} s was up")
+            raise _Stop(f"the time of {self.limits.seconds:.3g} s was up")
 
     def run(self) -> Derived:
         """All strata, one after the other."""
@@ -144,13 +146,23 @@ class Run:
             try:
                 for number, rule in enumerate(rules, begin):
                     for rows in self._conclusions(number, rule, changed):
-                        found.setdefault(rule.head.predicate, []).append(rows)
+                        self._collect(found.setdefault(rule.head.predicate, []), rule.head.predicate, rows)
                         self._count(found)
             except _Stop as stop:
                 stopped = stop
             changed = self._merge(found)
             if stopped:
                 raise stopped
+
+    def _collect(self, parts: list[Rows], predicate: str, rows: Rows) -> None:
+        """Keep candidates; of many only the best of each fact, so that what is found again and again takes no room.
+
+        The first part is what was compacted before; the others may grow to its size.
+        """
+        parts.append(rows)
+        if sum(map(len, parts[1:])) > max(COMPACT, len(parts[0])):
+            whole = self.facts.tables[predicate].best(Rows.together(parts), shallow=self.shallow)
+            parts[:] = [whole]
 
     def _merge(self, found: dict[str, list[Rows]]) -> dict[str, Longs]:
         added = {

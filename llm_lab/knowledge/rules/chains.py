@@ -60,7 +60,7 @@ def chain(rule: Rule, triples: Triples) -> RuleSet:
         raise DataError(
             "a negated atom: rules that rank candidates are chains; use it in a program of reasoning"
         )
-    path = list[int]()
+    path, passed = list[int](), {source}
     at: Variable | str = source
     for atom in known:
         step = _relation(atom.predicate, triples)
@@ -69,6 +69,9 @@ def chain(rule: Rule, triples: Triples) -> RuleSet:
         forward = atom.terms[0] == at
         path.append(step if forward else step + len(triples.relations))
         at = atom.terms[1] if forward else atom.terms[0]
+        if at in passed:
+            raise DataError(f"{atom} comes back to {at}: a chain passes each variable once")
+        passed |= {at} if isinstance(at, Variable) else set()
     if len(path) > LONGEST:
         raise DataError(f"{len(path)} steps; at most {LONGEST} are possible")
     if isinstance(target, Variable) and (at != target or not path):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from llm_lab.data.text_files import open_text
 from llm_lab.errors import DataError
 from llm_lab.knowledge.rules.chains import chain, readable
 from llm_lab.knowledge.rules.rule import Rule
@@ -22,6 +23,7 @@ from llm_lab.knowledge.triples import Triples
 
 HEADER = "# support\tbody\tconfidence\trule (add your own: confidence<TAB>rule; forbid one: !<TAB>rule)\n"
 FORBIDDEN = "!"
+MOST = 2**62  # pairs that can be counted
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,22 @@ def read_lines(file: Path) -> Iterator[Line]:
     Raises:
         DataError: a line is none; names the file and the line.
     """
-    with file.open(encoding="utf-8") as stream:
+    with open_text(file, encoding="utf-8", newline="\n") as stream:
         for number, text in enumerate(stream, 1):
             if text.strip() and not text.startswith("#"):
                 place = f"{file}:{number}"
                 try:
-                    yield _line(text.rstrip("\r\n"), place)
+                    yield _line(_decoded(text).rstrip("\r\n"), place)
                 except DataError as error:
                     raise DataError(f"{place}: {error}") from error
+
+
+def _decoded(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError("the line is not in UTF-8") from None
+    return text
 
 
 def _line(text: str, place: str) -> Line:
@@ -74,7 +84,7 @@ def _line(text: str, place: str) -> Line:
     confidence = _number(fields[-1]) if fields else 1.0
     if not 0 < confidence <= 1:
         raise DataError(f"confidence {confidence:g} is not above 0 and up to 1")
-    support, body = (int(_number(field)) for field in fields[:2]) if len(fields) > 1 else (0, 0)
+    support, body = (_count(field) for field in fields[:2]) if len(fields) > 1 else (0, 0)
     return Line(place, parse_rule(rule, confidence), support, body)
 
 
@@ -85,8 +95,15 @@ def _number(text: str) -> float:
         raise DataError(f"{text!r} is no number") from error
 
 
+def _count(text: str) -> int:
+    found = _number(text)
+    if not 0 <= found <= MOST:
+        raise DataError(f"{text} counts nothing")
+    return int(found)
+
+
 def read_rules(file: Path, triples: Triples) -> tuple[RuleSet, RuleSet]:
-    """Rules of a file as arrays, and those that it forbids.
+    """Rules of a file as arrays, and those that it forbids; of a rule that stands there twice the last line counts.
 
     Raises:
         DataError: a line is no rule over this graph; names the file and the line.
@@ -104,7 +121,12 @@ def read_rules(file: Path, triples: Triples) -> tuple[RuleSet, RuleSet]:
             confidence=np.array([line.rule.confidence], np.float32),
         )
         (forbidden if line.forbidden else kept).append(counted)
-    return RuleSet.together(kept), RuleSet.together(forbidden)
+    return _last(RuleSet.together(kept)), RuleSet.together(forbidden)
+
+
+def _last(rules: RuleSet) -> RuleSet:
+    places = {key: place for place, key in enumerate(_keys(rules))}
+    return rules.take(np.array(sorted(places.values()), np.int64))
 
 
 def revised(learned: RuleSet, own: RuleSet, forbidden: RuleSet) -> RuleSet:

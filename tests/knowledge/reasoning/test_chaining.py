@@ -194,3 +194,19 @@ def test_a_partial_answer_says_so():
 def test_a_program_that_cannot_be_run_is_one_clear_error(rules: list[str], closed: set[str], message: str):
     with pytest.raises(DataError, match=message):
         forward(Program(tuple(map(parse_rule, rules)), closed), Facts.of([Atom("q", ("a",))]))
+
+
+def test_a_question_with_too_few_terms_is_one_clear_error():
+    with pytest.raises(DataError, match="'parent' has 2 terms in the facts"):
+        backward(Atom("parent", (Variable("X"),)), KIN, Facts.of(FAMILY))
+
+
+def test_what_is_found_again_and_again_takes_no_room(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("llm_lab.knowledge.reasoning.forward.COMPACT", 20)
+    given = [Atom("p", (f"n{n}", f"n{n % 7}")) for n in range(60)]
+    rules = ("q(X) <= p(X,A), p(Y,A)", "q(Y) <= p(X,A), p(Y,B)", "t(A) <= p(X,A), q(X)")
+    derived = forward(Program(tuple(map(parse_rule, rules))), Facts.of(given), Limits(facts=4_000))
+    assert derived.complete
+    assert (len(derived.facts.atoms("q")), len(derived.facts.atoms("t"))) == (60, 7)
+    for fact in derived.facts.atoms("t"):
+        assert faults(prove(derived, fact), dict.fromkeys(given, 1.0)) == []

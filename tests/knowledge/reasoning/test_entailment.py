@@ -74,3 +74,11 @@ def test_rules_of_the_schema_prove_what_the_reasoner_entails(graph):
 def test_another_semantics_is_refused(graph):
     with pytest.raises(ConfigError, match="one of rdfs, owl_rl, rdfs_owl_rl is wanted, found 'owl'"):
         entailed(graph, "owl")
+
+
+def test_when_the_time_is_up_a_part_comes_back_and_is_said_to_be_one(graph, caplog):
+    part = names(entailed(graph, "owl_rl", seconds=0))
+    assert part < names(entailed(graph, "owl_rl"))
+    assert [message for message in caplog.messages if "is a part" in message] == [
+        "The time of 0 s was up: what follows so far is a part, and more would follow."
+    ]

@@ -93,3 +93,26 @@ def test_a_learned_rule_becomes_one_for_reasoning():
     rule = differing(parse_rule("likes(X,Y) <= likes(X,A), likes(A,Y)", 0.5))
     assert str(rule) == "likes(X,Y) <= likes(X,A), likes(A,Y), A != X, A != Y, X != Y"
     assert len(chain(parse_rule("likes(X,Y) <= likes(X,A), likes(A,Y)"), GRAPH)) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("inf\t3\t0.5\tlikes(X,Y) <= likes(Y,X)", "inf counts nothing"),
+        ("3\tnan\t0.5\tlikes(X,Y) <= likes(Y,X)", "nan counts nothing"),
+        ("likes(X,Y) <= likes(X,A), likes(A,X), likes(X,Y)", r"likes\(A,X\) comes back to X"),
+        ("likes(X,Y) <= likes(X,Y), likes(Y,A), likes(A,Y)", r"likes\(A,Y\) comes back to Y"),
+        ("likes(X,\udce9) <= likes(X,A)", "not in UTF-8"),
+    ],
+)
+def test_a_line_that_would_be_read_as_something_else_is_refused(tmp_path, line, told):
+    (tmp_path / "rules.tsv").write_text(f"# mine\n{line}\n", encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(DataError, match=rf"rules\.tsv:2: .*{told}"):
+        read_rules(tmp_path / "rules.tsv", GRAPH)
+
+
+def test_of_a_rule_that_stands_there_twice_the_last_line_counts(tmp_path):
+    rule = "likes(X,Y) <= likes(Y,X)"
+    (tmp_path / "rules.tsv").write_text(f"\ufeff# mine\n0.9\t{rule}\n0.1\t{rule}\n", encoding="utf-8")
+    own, _ = read_rules(tmp_path / "rules.tsv", GRAPH)
+    assert own.confidence.tolist() == pytest.approx([0.1])

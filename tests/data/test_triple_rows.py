@@ -1,0 +1,36 @@
+"""Triples of a graph's files: whose split they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_lab.data.rejects import RejectLog
+from llm_lab.data.triple_rows import TripleReader
+from llm_lab.knowledge.triples import Triples
+
+FACTS = [f"<urn:y:a{number}> <urn:y:r> <urn:y:b> .\n" for number in range(60)]
+
+
+def read(folder: Path, graph: dict[str, Any]) -> Triples:
+    shares = {"val": 0.2, "test": 0.2}
+    reader = TripleReader(sources=(), negatives=(), shares=shares, licence="", graph=graph)
+    with RejectLog(path=folder / "rejected.jsonl") as rejects:
+        return reader.read(rejects)
+
+
+def test_a_graph_without_splits_is_divided_by_a_hash(tmp_path: Path) -> None:
+    (tmp_path / "g.nt").write_text("".join(FACTS))
+    found = read(tmp_path, {"facts": {"uri": f"file://{tmp_path}/g.nt"}})
+    assert set(found.splits) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize("later", ["val", "test"])
+def test_a_graph_with_splits_keeps_them(tmp_path: Path, later: str) -> None:
+    (tmp_path / "g.nt").write_text("".join(FACTS[5:]))
+    (tmp_path / "later.nt").write_text("".join(FACTS[:5]))
+    files = {"train": "g.nt", later: "later.nt"}
+    found = read(tmp_path, {name: {"uri": f"file://{tmp_path}/{file}"} for name, file in files.items()})
+    assert {split: len(rows) for split, rows in found.splits.items()} == {"train": 55, later: 5}
