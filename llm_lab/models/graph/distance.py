@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody knows
 from torch.utils.checkpoint import checkpoint
 
 from llm_lab.data.spec import DataSpec
@@ -44,7 +45,7 @@ class _Distance(Embedding):
 
     def compare_some(self, queries: Tensor, chosen: Tensor) -> Tensor:
         """See `Embedding.compare_some`."""
-        return self.margin - self.distances(queries[:, None] - self.entity[chosen])
+        return self.margin - self.distances(queries[:, None] - F.embedding(chosen, self.entity))
 
 
 class TransE(_Distance):
