@@ -113,16 +113,7 @@ class MultimodalData(DataModule):
         self.inputs = Inputs(self.columns, written=self.writes)
         self.chosen = Inputs(self.columns, written=self.writes, only=inputs)
         worded = bool(self.inputs.texts) or self.writes
-        if worded and tokenizer is None:
-            raise ConfigError(
-                "data.tokenizer: texts need one; `${model.text.tokenizer}` is that of the text tower, "
-                "`${model.language.tokenizer}` that of the language model that writes"
-            )
-        self.tokenizer = (
-            build(tokenizer, expected=TokenizerSource, key="data.tokenizer")
-            if tokenizer is not None and worded
-            else None
-        )
+        self.tokenizer = _tokenizer(tokenizer) if worded else None
         given = any(one.split or one.format == "hub" for one in self.sources)
         self.shares = parse_shares(split, told=bool(self.inputs.roles.split) or given)
         self.licence, self.problem, self.labels, self.separator = licence, problem, labels, label_separator
@@ -137,11 +128,7 @@ class MultimodalData(DataModule):
         free = self.writes or problem == "regression"  # raters may differ about a number, or say it otherwise
         keep = "keep" if free else conflicts
         self.policy = Policy(conflicts=keep, duplicates=duplicates, leaks=leaks, limit=limit)
-        self.held_out = {name: _listed(value) for name, value in (held_out or {}).items()}
-        if self.held_out and any(one.split not in {None, "train"} for one in self.sources):
-            raise ConfigError(
-                "data.held_out: the source gives a split of its own; leave `data.source` its training rows"
-            )
+        self.held_out = _held_out(held_out or {}, self.sources)
         self.fitted, self.max_rejected, self.max_length = fitted, max_rejected, max_length
         self.written = self.inputs if fitted is None else self.chosen  # the other run knows of no others
         self._cleaner: Cleaner | None = None
@@ -286,6 +273,23 @@ class MultimodalData(DataModule):
     def raw(self, folder: Path, split: str, spec: DataSpec) -> Iterator[dict[str, Any]]:
         """Yield ``text``, ``features`` and ``label`` of each row."""
         return self.table(folder, split, spec).named()
+
+
+def _tokenizer(node: Mapping[str, Any] | None) -> TokenizerSource:
+    if node is None:
+        raise ConfigError(
+            "data.tokenizer: texts need one; `${model.text.tokenizer}` is that of the text tower, "
+            "`${model.language.tokenizer}` that of the language model that writes"
+        )
+    return build(node, expected=TokenizerSource, key="data.tokenizer")
+
+
+def _held_out(values: Mapping[str, Any], sources: Sequence[Source]) -> dict[str, list[str]]:
+    if values and any(one.split not in {None, "train"} for one in sources):
+        raise ConfigError(
+            "data.held_out: the source gives a split of its own; leave `data.source` its training rows"
+        )
+    return {name: _listed(value) for name, value in values.items()}
 
 
 def _listed(value: Any) -> list[str]:

@@ -78,12 +78,7 @@ def fused(  # noqa: PLR0913 - the signature is the schema
         ConfigError: data without inputs, a kind without a tower, or no fusion or language model where one is needed.
     """
     del wrappers
-    if head not in CLASSES:
-        raise ConfigError(f"model: towers with a fusion have no head for {head.value}")
-    if not spec.inputs:
-        raise ConfigError("model: data with several kinds of columns are wanted, such as `data=multimodal`")
-    if fusion is None and head is Head.SEQUENCE_CLASSIFICATION:
-        raise ConfigError("model.fusion: classification needs one, such as `model/fusion=concat`")
+    _check(spec, head, fusion)
     made = _towers(spec, {"text": text, "image": image, "audio": audio, **OWN}, towers or {})
     writer = _language(language, spec) if head is Head.CAUSAL_LM else None
     config = FusionConfig(
@@ -104,6 +99,15 @@ def fused(  # noqa: PLR0913 - the signature is the schema
     if isinstance(model, FusionForCausalLM):
         model.language = writer
     return _keeping(model, spec, cache).train()
+
+
+def _check(spec: DataSpec, head: Head, fusion: Mapping[str, Any] | None) -> None:
+    if head not in CLASSES:
+        raise ConfigError(f"model: towers with a fusion have no head for {head.value}")
+    if not spec.inputs:
+        raise ConfigError("model: data with several kinds of columns are wanted, such as `data=multimodal`")
+    if fusion is None and head is Head.SEQUENCE_CLASSIFICATION:
+        raise ConfigError("model.fusion: classification needs one, such as `model/fusion=concat`")
 
 
 def _keeping(model: Towers, spec: DataSpec, gigabytes: float | None) -> Towers:
