@@ -56,6 +56,17 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
+def changes(words: Iterable[str]) -> list[str]:
+    """The words that make a run another one than its experiment as it stands, whatever the seed."""
+    apart = [f"{group}.{name}" for group, names in MACHINE.items() for name in names]
+    same = {"experiment", "seed", "hydra", "mode", "strategy", *NOT_CONTENT, *apart}
+    return [word for word in words if not _starts(word.partition("=")[0].lstrip("+~"), same)]
+
+
+def _starts(key: str, same: Iterable[str]) -> bool:
+    return any(key == one or key.startswith((f"{one}.", f"{one}/", f"{one}@")) for one in same)
+
+
 def digest(value: object) -> str:
     """Twelve hex digits of the sha256 of a plain value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)

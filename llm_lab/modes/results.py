@@ -141,5 +141,5 @@ def _differences(run: Run) -> dict[str, list[Difference]]:
 def _print(run: Run, metrics: Metrics, baselines: dict[str, float], stored: dict[str, Any]) -> None:
     places = {"model": run.model} | ({"report": run.directory / HTML} if run.config.mode.report else {})
     console = Console()
-    console.print(summary_table(metrics, baselines, stored.get("expected")))
+    console.print(summary_table(metrics, baselines, stored.get("expected"), run.state.get("words", ())))
     console.print(places_table({**places, **locations(run.loggers)}))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llm_lab.config.run_hash import changes
 from llm_lab.tracking import formats
 
 BASELINES = {"majority": "Majority", "tfidf": "TF-IDF + LR", "bm25": "BM25", "frequency": "Frequency"}
@@ -63,8 +64,13 @@ def baseline_names(baselines: Mapping[str, float]) -> list[str]:
     return list(dict.fromkeys(key.split("/")[1] for key in baselines))
 
 
-def verdict(expected: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> dict[str, str] | None:
-    """Say whether the expected figure was met: within its tolerance, or better."""
+def verdict(
+    expected: Mapping[str, Any] | None, metrics: Mapping[str, Any], words: Sequence[str] = ()
+) -> dict[str, str] | None:
+    """Say whether the expected figure was met: within its tolerance, or better.
+
+    Of a run whose words change its experiment nothing is expected.
+    """
     if not expected or expected.get("value") is None:
         return None
     key, wanted, tolerance = (
@@ -72,11 +78,13 @@ def verdict(expected: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> d
         float(expected["value"]),
         float(expected.get("tolerance") or 0),
     )
-    words = f"{formats.metric_name(key)} {formats.number(wanted)} ± {formats.number(tolerance)}"
+    told = f"{formats.metric_name(key)} {formats.number(wanted)} ± {formats.number(tolerance)}"
+    if changes(words):
+        return {"kind": "unknown", "text": f"{told} for the experiment as it stands"}
     if metrics.get(key) is None:
-        return {"kind": "unknown", "text": f"expected {words}, not measured"}
+        return {"kind": "unknown", "text": f"expected {told}, not measured"}
     gain = (float(metrics[key]) - wanted) * (-1 if formats.lower_is_better(key) else 1)
     if gain > tolerance:
-        return {"kind": "met", "text": f"better than expected: {words}"}
+        return {"kind": "met", "text": f"better than expected: {told}"}
     met = gain >= -tolerance
-    return {"kind": "met" if met else "missed", "text": f"expected {words}: {'met' if met else 'not met'}"}
+    return {"kind": "met" if met else "missed", "text": f"expected {told}: {'met' if met else 'not met'}"}

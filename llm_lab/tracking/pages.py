@@ -80,7 +80,9 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "baseline_labels": [
             headline.BASELINES.get(label, label) for label in headline.baseline_names(material.baselines)
         ],
-        "verdict": headline.verdict(material.config.get("expected"), material.metrics),
+        "verdict": headline.verdict(
+            material.config.get("expected"), material.metrics, material.manifest.get("words") or ()
+        ),
         "headline": headline.headline(material.metrics, material.baselines),
         "curves": panels.curves(material.history) if svg else [],
         "validations": panels.validations(material.history),

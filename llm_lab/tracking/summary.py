@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -15,6 +15,7 @@ def summary_table(
     metrics: Mapping[str, Any],
     baselines: Mapping[str, float],
     expected: Mapping[str, Any] | None = None,
+    words: Sequence[str] = (),
 ) -> Table:
     """Return the test metrics as a table, each beside the baselines' figures.
 
@@ -22,9 +23,10 @@ def summary_table(
         metrics: flat metrics of the run.
         baselines: ``baseline/NAME/METRIC`` -> value.
         expected: ``metric``, ``value`` and ``tolerance``; whether it was met stands under the table.
+        words: what was typed; see `llm_lab.tracking.headline.verdict`.
     """
     split = "test" if any(key.startswith("test/") for key in metrics) else "validation"
-    verdict = headline.verdict(expected, metrics)
+    verdict = headline.verdict(expected, metrics, words)
     table = Table(title=f"{split} split", title_justify="left", caption=verdict["text"] if verdict else None)
     table.caption_justify = "left"
     table.add_column("metric")

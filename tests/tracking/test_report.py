@@ -83,6 +83,21 @@ def test_verdict_knows_the_better_direction(key: str, value: float | None, words
     assert words in found["text"]
 
 
+SAME = ("seed=7", "+experiment=sentiment", "trainer.devices=2", "logger=wandb", "callbacks.progress=null")
+OTHER = ("knowledge=wn18rr", "model.dim=8", "~callbacks.early_stopping", "trainer.max_epochs=1", "seeds=1")
+
+
+@pytest.mark.parametrize(
+    ("word", "end"),
+    [(word, "not met") for word in SAME] + [(word, "for the experiment as it stands") for word in OTHER],
+)
+def test_nothing_is_expected_of_a_changed_experiment(word: str, end: str) -> None:
+    expected = {"metric": "test/accuracy", "value": 0.8, "tolerance": 0.05}
+    found = headline.verdict(expected, {"test/accuracy": 0.5}, ["+experiment=sentiment", word])
+    assert found is not None
+    assert found["text"].endswith(end)
+
+
 def test_the_tokenizer_is_told_of(tmp_path: Path, result: Result) -> None:
     arguments = result()
     spec = arguments["spec"]
