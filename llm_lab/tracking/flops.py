@@ -6,12 +6,14 @@ import copy
 import logging
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.linalg import qr
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -19,8 +21,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 NOT_INPUTS = frozenset({"labels", "index", "step_targets"})
 Shape = tuple[tuple[str, tuple[int, ...], str], ...]  # (name, size, dtype) of each input of a batch
+Matrix = npt.NDArray[np.float64]
 Forward = Callable[[Any, dict[str, Tensor]], Any]  # of a model over the inputs of a batch
 KEPT = 1024  # counts that are remembered in a process
+CHECKS = 2  # shapes that a fit has not seen
+TOLERANCE = 5e-3  # of a fit, relative
 log = logging.getLogger(__name__)
 _counted: dict[tuple[str, Shape, bool], int] = {}
 
@@ -113,34 +118,46 @@ def _structure(model: nn.Module) -> str:
 
 
 def _fit(shapes: Collection[Shape], operations: Callable[[Shape], int]) -> Callable[[Shape], float] | None:
-    """Fit rows x (a + b length + c length^2) to three shapes, so that a hundred need no hundred counts.
+    """Fit rows x a polynomial of second degree in the lengths to a few shapes: a hundred need no hundred counts.
 
-    Returns None, so that every shape is counted by itself, where the inputs are no tables of rows x length,
-    the shapes are few, or two other shapes show that the model does not follow the formula.
+    Exact for transformers; strides that divide a length leave a remainder.
+
+    Returns None, so that every shape is counted by itself, where the inputs have no rows in common, the shapes are
+    few, or two other shapes show that the model does not follow the polynomial.
     """
-    by_length = {size[1]: shape for shape in shapes if (size := _table(shape))}
-    lengths = sorted(by_length)
-    if len(lengths) < 6 or any(_table(shape) is None for shape in shapes):  # noqa: PLR2004 - five are counted
+    known = sorted(shapes, key=_lengths)
+    terms = _terms(known)
+    if terms is None or len(known) < (count := terms.shape[1]) + CHECKS + 1:
         return None
-    known = [lengths[0], lengths[len(lengths) // 2], lengths[-1]]
-    checks = [lengths[len(lengths) // 4], lengths[(3 * len(lengths)) // 4]]
-    terms = np.vander(known, 3, increasing=True).astype(float)
-    per_row = [operations(by_length[length]) / by_length[length][0][1][0] for length in known]
-    solved = np.linalg.solve(terms, np.array(per_row))
-
-    def estimate(shape: Shape) -> float:
-        rows, length = shape[0][1]
-        return float(rows * (solved @ [1.0, length, length**2]))
-
-    held_out = [by_length[length] for length in checks]
-    exact = all(math.isclose(estimate(shape), operations(shape), rel_tol=1e-9) for shape in held_out)
-    return estimate if exact else None
+    order = qr(terms.T, mode="r", pivoting=True)[1]  # those first that say most
+    fitted, rest = order[:count], np.sort(order[count:])
+    per_row = [operations(known[place]) / _lengths(known[place])[0] for place in fitted]
+    solved, _, rank, _ = np.linalg.lstsq(terms[fitted], np.array(per_row), rcond=None)
+    rows = np.array([_lengths(shape)[0] for shape in known])
+    estimates = dict(zip(known, (rows * (terms @ solved)).tolist(), strict=True))
+    checks = [known[rest[(place + 1) * len(rest) // (CHECKS + 1)]] for place in range(CHECKS)]
+    close = (math.isclose(estimates[shape], operations(shape), rel_tol=TOLERANCE) for shape in checks)
+    return estimates.__getitem__ if rank == count and all(close) else None
 
 
-def _table(shape: Shape) -> tuple[int, ...] | None:
-    sizes = {size for _, size, _ in shape}
-    size = sizes.pop() if len(sizes) == 1 else ()
-    return size if len(size) == 2 else None  # noqa: PLR2004 - rows and length
+def _lengths(shape: Shape) -> tuple[int, ...]:
+    """All sizes of a shape, one after the other; the first one is the number of rows."""
+    return tuple(length for _, size, _ in shape for length in size)
+
+
+def _terms(shapes: Sequence[Shape]) -> Matrix | None:
+    """One, each length that varies, and their products; None where the shapes are not of one kind."""
+    kinds = {tuple((name, len(size), dtype) for name, size, dtype in shape) for shape in shapes}
+    if len(kinds) != 1 or any(len({size[:1] for _, size, _ in shape}) != 1 for shape in shapes):
+        return None
+    sizes = np.array([_lengths(shape) for shape in shapes], float)
+    firsts = np.cumsum([0, *[length for _, length, _ in kinds.pop()][:-1]])
+    lengths = np.unique(np.delete(sizes, firsts, axis=1), axis=1)
+    lengths = lengths[:, np.ptp(lengths, axis=0) > 0]
+    with_one = np.column_stack([np.ones(len(sizes)), lengths / lengths.max(initial=1)])
+    left, right = np.triu_indices(with_one.shape[1])
+    products: Matrix = with_one[:, left] * with_one[:, right]
+    return products
 
 
 def _count_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, BertConfig, T5Config, T5ForConditionalGeneration
 
+from llm_lab.models.audio.conformer import Conformer
 from llm_lab.tasks.masked_lm import MaskedLM
 from llm_lab.tasks.masking import Rates
 from llm_lab.tasks.span_corruption import SpanCorruption
@@ -56,3 +58,45 @@ def test_a_decoder_is_counted_over_what_the_spans_make() -> None:
         "decoder_input_ids": torch.zeros(ROWS, taken + spans + 1, dtype=torch.int64),
     }
     assert counted == flops.count(model, {flops.shape_of(whole): 1}, train=False)
+
+
+def sounds(*lengths: int) -> dict[flops.Shape, int]:
+    return {
+        (("values", (ROWS, length, 8), "float32"), ("mask", (ROWS, length), "int64")): 1 for length in lengths
+    }
+
+
+def pairs(*lengths: tuple[int, int]) -> dict[flops.Shape, int]:
+    return {
+        (("input_ids", (ROWS, long), "int64"), ("decoder_input_ids", (ROWS, short), "int64")): 1
+        for long, short in lengths
+    }
+
+
+def conformer() -> torch.nn.Module:
+    return Conformer(column={"mels": 8}, width=16, layers=1, halvings=1)
+
+
+def translator() -> torch.nn.Module:
+    config = T5Config(
+        vocab_size=WORDS, d_model=WIDTH, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0
+    )
+    return T5ForConditionalGeneration(config)
+
+
+@pytest.mark.parametrize(
+    ("make", "shapes", "counts", "error"),
+    [
+        (conformer, sounds(*range(200, 231)), 5, flops.TOLERANCE),  # a stride rounds lengths up
+        (translator, pairs(*product(range(10, 14), range(3, 7))), 8, 1e-9),
+    ],
+)
+def test_many_shapes_need_few_counts(make, shapes, counts, error, monkeypatch) -> None:
+    model, count_one, counted = make(), flops._count_one, []
+    singly = sum(flops.count(model, {shape: times}, train=False) or 0 for shape, times in shapes.items())
+    flops._counted.clear()
+    monkeypatch.setattr(
+        flops, "_count_one", lambda *args, **how: counted.append(1) or count_one(*args, **how)
+    )
+    assert flops.count(model, shapes, train=False) == pytest.approx(singly, rel=error)
+    assert len(counted) == counts
