@@ -24,6 +24,7 @@ from llm_lab.data.source import Source
 from llm_lab.data.spec import SAME
 
 CELLS = "cells"  # under which the staging keeps a row's inputs as JSON
+FILES = "*files"  # among them, where no input has this name: what a reader knows those by that are files
 CHUNK = 512  # records whose files are decoded together
 Cleaned = tuple[Record | Rejected, CleanRow | Rejected | None]
 
@@ -96,6 +97,7 @@ class Cleaner:
         except UnusableError as error:
             return Rejected(record.file, record.line, error.reason, error.detail)
         text = self._identity(cells)
+        cells[FILES] = {name: self._name(record, name, source, cells[name]) for name in self.writers}
         if self.inputs.same:
             cells[SAME] = str(record.values.get(self.inputs.same))
         values = {"text": text, CELLS: json.dumps(cells, ensure_ascii=False)}
@@ -130,6 +132,12 @@ class Cleaner:
         if all(cell is None or (name in self.writers and cell == MISSING) for name, cell in cells.items()):
             raise UnusableError("a row of which everything is missing")
         return cells
+
+    def _name(self, record: Record, name: str, source: Source, number: int) -> str:
+        """What a reader knows a file by: its name, else its number; nothing of one that is missing."""
+        cell, _ = self._file(record, self.inputs.kinds[name].columns[0], source)
+        told = Path(cell).name if isinstance(cell, str) else f"{name} {number}"
+        return "" if number == MISSING else told
 
     def _identity(self, cells: dict[str, Any]) -> str:
         """What tells a row from another, whatever its label."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_lab.data.module import TOKENIZER
-from llm_lab.data.multimodal.ingest import CELLS
+from llm_lab.data.multimodal.ingest import CELLS, FILES
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import MISSING, CellKind
 from llm_lab.data.multimodal.table import SHOWN, row_writer
@@ -113,8 +113,7 @@ def shown(values: Mapping[str, Any], inputs: Inputs) -> str:
     if texts := [values[name] for name in inputs.texts if values[name]]:
         return "\n".join(texts)
     cells = [kind.shown(values[name]) for name, kind in inputs.cells.items()]
-    files = [f"{name} {values[name]}" for name in inputs.media if values[name] != MISSING]
-    return "; ".join(filter(None, [*cells, *files]))
+    return "; ".join(filter(None, [*cells, *values[FILES].values()]))
 
 
 def _lacks(cell: Any) -> bool:
