@@ -57,6 +57,20 @@ def test_every_model_trains(model: str, desk: Path, lab: Lab) -> None:
     assert 0 < metrics["test/mrr"] <= 1
 
 
+@pytest.mark.parametrize("recipe", ["", "recipe: {}\n", "recipe: {dim: 8}\n"])
+def test_a_graph_needs_no_recipe(recipe: str, desk: Path, lab: Lab) -> None:
+    sources = "".join(f"  {split}: file://{desk}/{split}.tsv\n" for split in ("train", "val", "test"))
+    (desk / "conf/knowledge/plain.yaml").write_text(f"# Plain.\nlicence: none\nsource:\n{sources}{recipe}")
+    metrics = train(lab, "+debug=smoke", "knowledge=plain", *QUICK)
+    assert 0 < metrics["test/mrr"] <= 1
+    assert f"dim: {8 if 'dim' in recipe else 256}\n" in Path("run/config.yaml").read_text()
+
+
+def test_a_table_needs_no_graph(desk: Path, lab: Lab) -> None:
+    words = ("knowledge=null", f"data.source=file://{desk}/train.tsv", "data.licence=none", "+debug=smoke")
+    assert train(lab, *words, *QUICK)["run/steps"] == 2
+
+
 @pytest.mark.parametrize("objective", ["k_vs_all", "negative_sampling"])
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
 def test_every_objective_learns(objective: str, loss: str, desk: Path, lab: Lab) -> None:
