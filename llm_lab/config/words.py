@@ -70,6 +70,7 @@ VERBS: dict[str, Verb] = {
         positionals=("ACTION", "[GRAPH]"),
         flags={
             "--query": Flag(help="SPARQL to answer; @FILE reads it from a file", value="TEXT"),
+            "--seconds": Flag(help="query: when it is ended (default: 60)", value="N"),
             "--output": Flag(help="the file to write; its suffix tells the format", value="FILE"),
             "--format": Flag(help="of the output, where its suffix tells another", value="NAME"),
             "--semantics": Flag(help="entail: rdfs, owl_rl (default) or rdfs_owl_rl", value="NAME"),

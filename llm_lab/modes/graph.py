@@ -76,15 +76,28 @@ def _validate(words: Words) -> int:
 
 def _query(words: Words) -> int:
     from llm_lab.knowledge.graphs import open_graph
+    from llm_lab.knowledge.timed_query import SECONDS, query_within
 
     text = words.flags.get("query")
     if text is None:
         raise ConfigError("graph query needs --query 'SELECT ...' (a file with @FILE; - is standard input)")
-    found = open_graph(_place(words)).query(_text(str(text)))
+    store = open_graph(_place(words))
+    found = query_within(store, _text(str(text)), seconds=_seconds(words, SECONDS))
     writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
     writer.writerow(found.columns)
     writer.writerows(found.rows)
     return 0
+
+
+def _seconds(words: Words, usual: float) -> float:
+    given = words.flags.get("seconds", usual)
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ConfigError(f"--seconds: a number above 0 is wanted, found {given!r}")
+    return seconds
 
 
 def _text(given: str) -> str:
