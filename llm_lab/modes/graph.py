@@ -140,7 +140,7 @@ def _build(words: Words) -> int:
     from llm_lab.knowledge.construction.build import build_graph
     from llm_lab.knowledge.formats.write import write
 
-    flags = {name: str(value) for name, value in words.flags.items()}
+    flags = {name: str(value) for name, value in words.flags.items() if isinstance(value, str)}
     table = words.positionals[1] if len(words.positionals) > 1 else None
     store, told = build_graph(
         table=table,
@@ -150,6 +150,7 @@ def _build(words: Words) -> int:
         graph=flags.get("graph"),
         tagger=flags.get("tagger"),
         rejected=_output(words).with_suffix(".rejected.jsonl"),
+        classes="classes" in words.flags,
     )
     write(store, _output(words), form=flags.get("format"))
     print(f"{told}; wrote {len(store):,} facts to {_output(words)}")

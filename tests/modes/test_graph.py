@@ -95,8 +95,10 @@ def test_build_from_a_table(desk: Path, lab: Lab) -> None:
 
 def test_build_from_the_texts_of_a_data_module(desk: Path, lab: Lab) -> None:
     make_toy(desk, rows=60)
-    (desk / "films.tsv").write_text("cast\tpart_of\tfilm\nstory\tpart_of\tfilm\n")
-    result = lab("graph", "build", "data=toy", "--graph", "films.tsv", "--output", "texts.csv", "model=toy")
+    (desk / "films.tsv").write_text("cast\tpart_of\tfilm\nstory\tpart_of\tfilm\nstory\tinstance_of\tscenes\n")
+    words = ("graph", "build", "data=toy", "--graph", "films.tsv", "--output", "texts.csv", "model=toy")
+    assert "of 4 entities" in lab(*words, "--classes").out
+    result = lab(*words)
     assert result.code == 0, result.err
     assert "read 60 texts:" in result.out and "of 3 entities" in result.out
     rows = (desk / "texts.csv").read_text().splitlines()
