@@ -87,7 +87,7 @@ def learn_rules(
     portions = list[RuleSet]()
     try:
         for portion in _portions(miner, cyclic, acyclic):
-            portions.append(portion)  # noqa: PERF402 - what is there stays where the next one is interrupted
+            portions.append(portion)  # stays there where the next one is interrupted
     except KeyboardInterrupt:
         miner.interrupt()
     found = RuleSet.together(portions).by_confidence()
@@ -99,7 +99,7 @@ def learn_rules(
 
 
 def compile_search(kind: np.dtype[Any]) -> None:
-    """Search a graph of one step, so that everything is compiled, or loaded from its cache, for triples of this kind."""
+    """Search a graph of one step, so that all is compiled, or loaded from its cache, for triples of this kind."""
     begin, triples = monotonic(), np.zeros((1, 3), kind)
     triples[0, 2] = 1
     miner = Miner(
