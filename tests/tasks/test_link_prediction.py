@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from llm_lab.knowledge.rules.mining import Miner
+from llm_lab.knowledge.rules.ruleset import RuleSet
 from llm_lab.knowledge.triples import Triples
 from llm_lab.models.graph.scorer import Scorer
 from llm_lab.modes import train as way
@@ -55,6 +59,20 @@ def test_every_model_trains(model: str, desk: Path, lab: Lab) -> None:
     metrics = train(lab, "+debug=smoke", f"model={model}", *width, *QUICK)
     assert metrics["run/steps"] == 2
     assert 0 < metrics["test/mrr"] <= 1
+
+
+@pytest.mark.parametrize("recipe", ["", "recipe: {}\n", "recipe: {dim: 8}\n"])
+def test_a_graph_needs_no_recipe(recipe: str, desk: Path, lab: Lab) -> None:
+    sources = "".join(f"  {split}: file://{desk}/{split}.tsv\n" for split in ("train", "val", "test"))
+    (desk / "conf/knowledge/plain.yaml").write_text(f"# Plain.\nlicence: none\nsource:\n{sources}{recipe}")
+    metrics = train(lab, "+debug=smoke", "knowledge=plain", *QUICK)
+    assert 0 < metrics["test/mrr"] <= 1
+    assert f"dim: {8 if 'dim' in recipe else 256}\n" in Path("run/config.yaml").read_text()
+
+
+def test_a_table_needs_no_graph(desk: Path, lab: Lab) -> None:
+    words = ("knowledge=null", f"data.source=file://{desk}/train.tsv", "data.licence=none", "+debug=smoke")
+    assert train(lab, *words, *QUICK)["run/steps"] == 2
 
 
 @pytest.mark.parametrize("objective", ["k_vs_all", "negative_sampling"])
@@ -131,19 +149,44 @@ def test_killed_in_mid_epoch_and_resumed(desk: Path, lab: Lab) -> None:
     assert {name: again[name] for name in names} == {name: whole[name] for name in names}
 
 
+def test_ctrl_c_keeps_the_rules_so_far(desk: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    mined = Miner.cyclic
+
+    def pressed(miner: Miner, relation: int, length: int) -> RuleSet | None:
+        if (relation, length) == (2, 1):
+            os.kill(os.getpid(), signal.SIGINT)
+        return mined(miner, relation, length)
+
+    monkeypatch.setattr(Miner, "cyclic", pressed)
+    words = ("+experiment=rules", *SMALL, *QUICK)
+    stopped = lab(*words, "hydra.run.dir=run")
+    assert stopped.code == 130
+    assert re.fullmatch(
+        r"interrupted; the \d+ rules so far are kept in \S+; go on with: llm_lab resume \S+\n", stopped.err
+    )
+    kept = Path("run/model/rules.tsv").read_text().splitlines()
+    assert len(kept) > 1 and not Path("run/metrics.json").exists()
+    assert lab("evaluate", "run").code == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(desk)
+    assert lab("resume", "run").code == 0
+    assert {*kept} < {*Path("run/model/rules.tsv").read_text().splitlines()}
+
+
 def test_what_training_gives_away_and_never_shows_is_counted(desk: Path, lab: Lab) -> None:
     known, asked = Path("train.tsv").read_text(), "child 0a\tchild_of\tparent 0\n"
     assert asked in known
     Path("train.tsv").write_text(known.replace(asked, ""))
     with Path("test.tsv").open("a") as stream:
-        stream.write(f"stranger\tlives_in\ttown 0\n{asked}")
+        stream.write(f"stranger\tlives_in\ttown 0\nparent 1\tloves\ttown 0\nparent 2\tloves\ttown 0\n{asked}")
     metrics = train(lab, "+debug=smoke", "data.limit=null", "mode.baseline=false")
     assert metrics["test/leaks/reversed"] == 1  # parent_of and child_of
     assert metrics["test/leaks/equal"] == 0
-    assert (metrics["test/unseen/entities"], metrics["test/unseen/triples"]) == (1, 1)
+    unseen = {what: metrics[f"test/unseen/{what}"] for what in ("entities", "relations", "triples")}
+    assert unseen == {"entities": 1, "relations": 1, "triples": 3}
     report = Path("run/report.md").read_text()
     assert "reversed in training test" in report
-    assert "unseen in training test" in report
+    assert "| unseen in training test | entities 1, relations 1, triples 3 |" in report
 
 
 GRAPHS = ["nations", "umls", "kinship", "codex_s", "wn18rr"]
@@ -164,16 +207,6 @@ def test_broken_lines_are_refused_with_their_number(desk: Path, lab: Lab) -> Non
     assert result.code == 1
     assert "wrong field count (first train.tsv:" in result.err
     assert lab("+experiment=link_prediction", *SMALL, "+debug=smoke", "data.max_rejected=0.5").code == 0
-
-
-def test_unseen_entities_are_counted(desk: Path, lab: Lab) -> None:
-    known, asked = Path("train.tsv").read_text(), "child 0a\tchild_of\tparent 0\n"
-    assert asked in known
-    Path("train.tsv").write_text(known.replace(asked, ""))
-    with Path("test.tsv").open("a") as stream:
-        stream.write(f"stranger\tlives_in\ttown 0\n{asked}")
-    train(lab, "trainer.max_steps=2")
-    assert "| unseen in training test | entities 1, triples 1 |" in Path("run/report.md").read_text()
 
 
 def test_text_does_not_take_a_graph(desk: Path, lab: Lab) -> None:
