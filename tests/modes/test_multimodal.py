@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import llm_lab.models  # noqa: F401 - registers our own classes
@@ -100,6 +101,23 @@ def test_modalities_find_each_other(toys: Path, lab: Callable[..., Result]) -> N
     assert result.code == 0, result.err
     row = json.loads((toys / "vectors.jsonl").read_text().splitlines()[0])
     assert all(sum(x * x for x in row[f"{name}_embedding"]) == pytest.approx(1, abs=1e-4) for name in NAMES)
+
+
+def test_each_modality_is_left_out_of_retrieval(toys: Path, lab: Callable[..., Result]) -> None:
+    words = ("task=cross_modal", "baseline=cross_modal", "data.problem=modalities", "data.columns.label=null")
+    fewer = (
+        "data.columns.amounts=null",
+        "data.columns.places=null",
+        "trainer.max_epochs=1",
+        "mode.report=false",
+    )
+    result = lab("+experiment=toys", "+ablate=modalities", *words, *fewer, "hydra.sweep.dir=sweep")
+    assert result.code == 0, result.err
+    assert "[4/4] data.inputs=[sound,words]" in result.out
+    assert "picture_to_words/mrr" in result.out and "lost without it" in result.out
+    kept = np.load(next((toys / "sweep").glob("*/test_rows.npz")))
+    assert {"picture_to_words/mrr", "words_to_picture/recall_at_1"} & {*kept.files}
+    assert "picture to words, without sound" in (toys / "sweep/sweep.html").read_text()
 
 
 def test_over_fits_32_rows(toys: Path, lab: Callable[..., Result]) -> None:
