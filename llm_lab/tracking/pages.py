@@ -114,7 +114,8 @@ PIPELINES = {
     "ForCTC": "automatic-speech-recognition",
     "ForSpeechSeq2Seq": "automatic-speech-recognition",
 }
-FUSED = {  # the same by kinds of inputs, where it depends on them; the hub has no name for others
+# The same by kinds of inputs, where these matter; the hub has no name for others.
+FUSED: Mapping[str, Mapping[tuple[str, ...], str]] = {
     "text-classification": {
         ("image",): "image-classification",
         ("audio",): "audio-classification",

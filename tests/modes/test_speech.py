@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Result
-from tests.multimodal import tone
+from tests.multimodal import leave_nothing_but, tone
 
 PITCHES = {0: 250.0, 1: 700.0, 2: 1900.0}
 DATA = r"""# Toy sequences of tones, for tests.
@@ -99,6 +100,14 @@ def test_the_whole_way(tones: Path, lab: Callable[..., Result]) -> None:
     (tones / "other/list.csv").write_text("file\n0_0.wav\nnowhere.wav\n")
     assert predicted(lab, tones, "other/list.csv") == ["low", ""]
     assert predicted(lab, tones, "other/list.csv", "problem") == ["", "no such file: nowhere.wav"]
+
+    leave_nothing_but(tones, "run", "other")
+    shutil.move(tones / "away/run", tones / "run")
+    assert predicted(lab, tones, "other/[02]_*.wav") == ["low", "low", "high", "high"]
+    assert lab("predict", "run", "--input", "away").err.count("no file of the kind audio") == 1
+    other = ("data.source.train=null", "data.source.val=null", "data.source.test.uri=other")
+    result = lab("evaluate", "run", *other)
+    assert result.code == 0, result.err
 
 
 def predicted(lab: Callable[..., Result], folder: Path, given: str, column: str = "text") -> list[str]:
