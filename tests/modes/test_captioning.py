@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Result
-from tests.multimodal import COLUMNS, edit, manifest
+from tests.multimodal import COLUMNS, edit, leave_nothing_but, manifest
 
 DATA = f"""# A toy manifest with captions, for tests.
 defaults: [multimodal]
@@ -87,6 +87,16 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
         *["blue town", "red town", "blue town"],
     ]
     assert [row["problem"] for row in rows[:2]] == ["", "no such file: nowhere.png"]
+
+    leave_nothing_but(toys, "run", "other", "said.csv")
+    result = lab("predict", "away/run", "--input", str(other), "--output", "again.csv")
+    assert result.code == 0, result.err
+    assert (toys / "again.csv").read_text() == (toys / "said.csv").read_text()
+    edit(other, 1, file="1.png")
+    result = lab("evaluate", "away/run", "data.source={test: other/rows.csv}")
+    assert result.code == 0, result.err
+    *_, last = sorted((toys / "away/run/evaluations").glob("*.json"))
+    assert json.loads(last.read_text())["metrics"]["test/exact"] == 1.0
 
 
 def test_a_task_that_does_not_write_is_refused(toys: Path, lab: Callable[..., Result]) -> None:
