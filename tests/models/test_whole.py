@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, WhisperForConditionalGeneration
 from llm_lab.data.multimodal.audio import Audio
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
-from llm_lab.models.audio.whole import WholeWhisper, whisper
+from llm_lab.models.audio.whole import WhisperForSpeechSeq2Seq, whisper
 from llm_lab.models.heads import Head
 from tests.models.tiny import tiny_whisper
 
@@ -33,9 +33,9 @@ def spec(folder: Path, **inputs: Any) -> DataSpec:
     )  # fmt: skip
 
 
-def made(folder: Path, **options: Any) -> WholeWhisper:
+def made(folder: Path, **options: Any) -> WhisperForSpeechSeq2Seq:
     return cast(
-        "WholeWhisper", whisper(spec=spec(folder), source=str(folder), prompt=["[UNK]"], **options)
+        "WhisperForSpeechSeq2Seq", whisper(spec=spec(folder), source=str(folder), prompt=["[UNK]"], **options)
     ).eval()
 
 

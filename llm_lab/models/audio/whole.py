@@ -56,7 +56,7 @@ class WholeConfig(PreTrainedConfig):
         super().__init__(**kwargs)
 
 
-class WholeWhisper(PreTrainedModel):
+class WhisperForSpeechSeq2Seq(PreTrainedModel):
     """Whisper (Radford et al. 2022, https://arxiv.org/abs/2212.04356) between the inputs of the data and a text."""
 
     config_class = WholeConfig
@@ -136,7 +136,7 @@ def whisper(
     folder = model_folder(source, licence=licence)
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if kind == WholeConfig.model_type:
-        made: nn.Module = WholeWhisper.from_pretrained(folder)
+        made: nn.Module = WhisperForSpeechSeq2Seq.from_pretrained(folder)
         return made.train()
     if kind != WHISPER:
         raise AssetError(f"model.source: {source} is a {kind}, and no {WHISPER}")
@@ -148,7 +148,7 @@ def whisper(
         start=[int(loaded.config.decoder_start_token_id), *_numbers(prompt, spec)],
         vocabulary=vocabulary_of(spec),
     )
-    model = WholeWhisper(config)
+    model = WhisperForSpeechSeq2Seq(config)
     model.whisper = loaded
     return model.train()
 
@@ -175,4 +175,4 @@ def _numbers(prompt: Sequence[str], spec: DataSpec) -> list[int]:
 
 
 AutoConfig.register(WholeConfig.model_type, WholeConfig, exist_ok=True)
-AutoModelForSpeechSeq2Seq.register(WholeConfig, WholeWhisper, exist_ok=True)
+AutoModelForSpeechSeq2Seq.register(WholeConfig, WhisperForSpeechSeq2Seq, exist_ok=True)
