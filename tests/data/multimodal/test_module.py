@@ -165,7 +165,10 @@ def test_a_folder_of_files_is_a_table_by_a_pattern(tmp_path: Path, make: Make) -
     labels = {"even": [*range(0, 40, 2)], "odd": [*range(1, 40, 2)]}
     data = make(source, columns=columns, labels=labels)
     assert data.prepare().sizes == {"train": 20, "test": 20}
-    assert [row["text"] for row in data.rows("test")][:2] == ["20.png", "21.png"]  # a reader knows files by name
+    assert [row["text"] for row in data.rows("test")][:2] == [
+        "20.png",
+        "21.png",
+    ]  # a reader knows files by name
     source["train"]["pattern"] = r"(?P<m>\d)\.png"
     with pytest.raises(DataError, match="no column `n`; there is `file`, `folder`, `m`"):
         make(source, columns=columns, labels=labels).prepare()
