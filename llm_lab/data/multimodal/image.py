@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
 from llm_lab.config import build
 from llm_lab.data.multimodal.drawing import is_drawing, render
@@ -24,6 +24,7 @@ from llm_lab.errors import ConfigError
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # no format whose decoder runs a program
 MODES = {1: "L", 3: "RGB"}
+MOST_RATIO = 200  # of the longer side to the shorter one
 SMALL = 32  # side of the picture that baselines see
 
 
@@ -97,6 +98,8 @@ class Image(MediaKind):
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:
             raise UnusableError("picture too large", f"{width} x {height} pixels")
+        if max(width, height) > MOST_RATIO * min(width, height):
+            raise UnusableError("picture too long for its width", f"{width} x {height} pixels")
 
     def accept(self, values: Array) -> Array:
         """Pixels [H, W], [H, W, C] or those of a square in a row."""
@@ -108,6 +111,7 @@ class Image(MediaKind):
         return self._sized(Pillow.fromarray(values.astype(np.uint8)))
 
     def _sized(self, picture: Pillow.Image) -> Array:
+        self._check_size(*picture.size)
         if (
             picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info
         ):  # on white, as a page shows it
@@ -119,15 +123,18 @@ class Image(MediaKind):
         return np.asarray(picture).reshape(self.height, self.width, self.channels)
 
     def _resized(self, picture: Pillow.Image) -> Pillow.Image:
+        """In the size that is wanted; of what is cut off nothing is made."""
         size = (self.width, self.height)
-        ratios = self.width / picture.width, self.height / picture.height
+        if self.resize == "crop":
+            return ImageOps.fit(picture, size)
         if self.resize == "stretch":
             return picture.resize(size)
-        ratio = max(ratios) if self.resize == "crop" else min(ratios)
+        ratio = min(self.width / picture.width, self.height / picture.height)
         width, height = max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio))
-        picture = picture.resize((width, height))
         whole = Pillow.new(picture.mode, size)
-        whole.paste(picture, ((self.width - width) // 2, (self.height - height) // 2))
+        whole.paste(
+            picture.resize((width, height)), ((self.width - width) // 2, (self.height - height) // 2)
+        )
         return whole
 
     def batch(self, items: Sequence[Array], chance: Chance) -> Batch:

@@ -82,6 +82,38 @@ def test_a_bomb_beyond_the_librarys_own_limit_is_refused_too(monkeypatch: pytest
     assert refused(Image(size=8), png(10, 10)) == "picture too large"
 
 
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("size", [(1, 150), (150, 1), (2, 3)])
+def test_no_more_than_the_size_asked_for_is_made_of_a_long_picture(
+    resize: Any, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, plain = [], Pillow.Image.resize
+
+    def noted(self: Any, size: Any, *args: Any, **settings: Any) -> Any:
+        sizes.append(size)
+        return plain(self, size, *args, **settings)
+
+    monkeypatch.setattr("PIL.Image.Image.resize", noted)
+    item = Image(size=[9, 12], resize=resize).decode(png(*size, colour="red"))
+    assert item.shape == (9, 12, 3) and (resize == "pad" or (item == [255, 0, 0]).all())
+    assert sizes and all(width <= 12 and height <= 9 for width, height in sizes)
+
+
+@pytest.mark.parametrize("size", [(1, 2_000_000), (2_000_000, 1), (1, 201)])
+def test_a_strip_is_refused_before_it_is_unpacked(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strip = png(*size)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("it was unpacked"))
+    assert refused(Image(size=8), strip) == "picture too long for its width"
+
+
+def test_what_a_crop_keeps_is_the_middle() -> None:
+    stripes = np.repeat(np.arange(6, dtype=np.uint8) * 40, 4)[None].repeat(8, axis=0)
+    item = Image(size=8, channels=1).accept(stripes)
+    assert (item[:, :, 0] == stripes[:, 8:16]).all()
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(b"", "no picture"), (b"%!PS-Adobe", "no picture"), (NOISE[: len(NOISE) // 2], "broken picture")],
