@@ -57,7 +57,8 @@ class AudioAugment:
         """Samples [N] to samples of another number."""
         speed, level, gain, shift = rng.uniform(-1, 1), rng.random(), rng.uniform(-1, 1), rng.random()
         factor = round(STEPS * (1 + self.speed * speed))
-        samples = resampled(samples, factor, STEPS) if factor != STEPS else samples
+        faster = resampled(samples, factor, STEPS) if factor != STEPS else samples
+        samples = faster if len(faster) else samples
         samples = np.pad(samples, (int(self.shift * shift * rate), 0))
         loudness = float(np.sqrt(np.mean(samples**2)))
         noise = rng.standard_normal(len(samples), np.float32) * np.float32(self.noise * level * loudness)

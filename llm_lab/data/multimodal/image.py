@@ -24,6 +24,7 @@ from llm_lab.errors import ConfigError
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # no format whose decoder runs a program
 MODES = {1: "L", 3: "RGB"}
+CHANNELS = range(1, 5)  # that the last size of an array may be: grey or colour, either with transparency
 MOST_RATIO = 200  # of the longer side to the shorter one
 SMALL = 32  # side of the picture that baselines see
 
@@ -85,6 +86,7 @@ class Image(MediaKind):
                 picture = Pillow.open(io.BytesIO(content), formats=FORMATS)
                 self._check_size(picture.width, picture.height)
                 picture.load()
+            return self._sized(picture)
         except UnusableError:
             raise
         except UnidentifiedImageError:
@@ -93,7 +95,6 @@ class Image(MediaKind):
             raise UnusableError("picture too large", error) from None
         except Exception as error:  # noqa: BLE001 - decoders raise whatever a broken file leads them to
             raise UnusableError("broken picture", error) from None
-        return self._sized(picture)
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:
@@ -102,12 +103,8 @@ class Image(MediaKind):
             raise UnusableError("picture too long for its width", f"{width} x {height} pixels")
 
     def accept(self, values: Array) -> Array:
-        """Pixels [H, W], [H, W, C] or those of a square in a row."""
-        side = math.isqrt(values.size)
-        if values.ndim == 1 and side * side == values.size:
-            values = values.reshape(side, side)
-        if values.ndim not in {2, 3}:
-            raise UnusableError("no picture", f"{values.size} pixel values are no square")
+        """Pixels [H, W], [H, W, C], [C, H, W] or those of a square in a row."""
+        values = _picture_shaped(values)
         return self._sized(Pillow.fromarray(values.astype(np.uint8)))
 
     def _sized(self, picture: Pillow.Image) -> Array:
@@ -132,9 +129,7 @@ class Image(MediaKind):
         ratio = min(self.width / picture.width, self.height / picture.height)
         width, height = max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio))
         whole = Pillow.new(picture.mode, size)
-        whole.paste(
-            picture.resize((width, height)), ((self.width - width) // 2, (self.height - height) // 2)
-        )
+        whole.paste(picture.resize((width, height)), ((self.width - width) // 2, (self.height - height) // 2))
         return whole
 
     def batch(self, items: Sequence[Array], chance: Chance) -> Batch:
@@ -167,6 +162,20 @@ class Image(MediaKind):
             "size": [self.height, self.width],
             **{name: getattr(self, name) for name in names},
         }
+
+
+def _picture_shaped(values: Array) -> Array:
+    """Values [H, W] or [H, W, C] with 2 to 4 channels, as Pillow takes them."""
+    side = math.isqrt(values.size)
+    if values.ndim == 1 and side * side == values.size:
+        values = values.reshape(side, side)
+    if values.ndim == 3 and values.shape[-1] not in CHANNELS and values.shape[0] in CHANNELS:  # noqa: PLR2004
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim == 3 and values.shape[-1] == 1:  # noqa: PLR2004 - the channels
+        values = values[:, :, 0]
+    if not values.size or values.ndim not in {2, 3} or values.shape[2:] not in {(), (2,), (3,), (4,)}:
+        raise UnusableError("no picture", f"pixel values of the shape {list(values.shape)}")
+    return values
 
 
 def _augment(settings: Mapping[str, Any] | None) -> ImageAugment | None:

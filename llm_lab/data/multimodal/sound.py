@@ -32,7 +32,7 @@ def decode_sound(content: bytes, *, rate: int, max_seconds: float) -> Wave:
         check_sound(file.samplerate, file.channels, file.frames, max_seconds)
         found = int(file.samplerate)
         samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
-    return resampled(usable(samples), found, rate)
+    return usable(resampled(usable(samples), found, rate))
 
 
 def rate_of(content: bytes) -> int:

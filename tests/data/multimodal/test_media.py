@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
@@ -16,6 +18,7 @@ from llm_lab.data.multimodal.audio import Audio
 from llm_lab.data.multimodal.audio_augment import AudioAugment
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.image_augment import ImageAugment, moved
+from llm_lab.data.multimodal.media import decoded
 from llm_lab.data.multimodal.sound import log_mel, mel, resampled
 from llm_lab.data.record import UnusableError
 from llm_lab.errors import ConfigError
@@ -128,6 +131,69 @@ def test_pixels_in_the_table_are_pictures_too() -> None:
     assert kind.accept(np.array([0, 50, 100, 255], np.float32))[:, :, 0].tolist() == [[0, 50], [100, 255]]
     with pytest.raises(UnusableError, match="no picture"):
         kind.accept(np.zeros(5, np.float32))
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (1, 4, 6), (4, 6, 3), (3, 4, 6), (4, 6, 4), (4, 6, 2)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_are_pictures_wherever_their_channels_stand(shape: tuple[int, ...], channels: int) -> None:
+    kind = Image(size=[4, 6], channels=channels)
+    values = np.full(shape, 200, np.float32)
+    if shape[-1] in {2, 4}:
+        values[..., -1] = 255
+    assert (kind.accept(values) == 200).all() and kind.accept(values).shape == (4, 6, channels)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (6, 6, 5), (2, 2, 2, 3), (4, 0, 3)])
+def test_arrays_that_are_no_picture_have_a_reason(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UnusableError, match="no picture"):
+        Image(size=4).accept(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("features", ["log_mel", "mel", "whisper", "ast", "waveform"])
+@pytest.mark.parametrize("samples", [1, 3, 159, 200])
+def test_a_very_short_sound_is_a_frame(features: Any, samples: int) -> None:
+    kind = Audio(rate=16_000, features=features, mels=80)
+    item = kind.decode(wav(np.ones(samples, np.float32), 16_000))
+    batch = kind.batch([item, kind.blank()], None)
+    assert batch["_mask"].sum(1)[0] == kind.length(len(item)) >= 1
+    assert torch.isfinite(batch[""]).all()
+
+
+def test_a_sound_of_which_resampling_leaves_nothing_has_a_reason() -> None:
+    assert refused(Audio(rate=1000), wav(np.ones(1, np.float32), 96_000)) == "empty sound"
+
+
+def test_cells_of_hub_sets_hold_bytes_numbers_or_names(tmp_path: Path) -> None:
+    kind = Image(size=4)
+    (tmp_path / "a.png").write_bytes(png())
+    values = np.zeros((4, 4), np.float32)
+    cells = [
+        {"bytes": png(), "path": "b.png"},
+        {"bytes": None, "path": "a.png"},
+        {"array": values, "path": None},
+    ]
+    assert all((decoded(kind, cell, tmp_path) == 0).all() for cell in cells)
+    with pytest.raises(UnusableError, match="no such file"):
+        decoded(kind, {"bytes": b"", "path": "b.png"}, tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["a\0b", "n" * 5000, "loop"])
+def test_what_names_no_file_has_a_reason(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UnusableError, match="no name of a file"):
+        decoded(Image(size=4), cell, tmp_path)
+
+
+def test_what_a_decoder_stumbles_over_is_a_reason_and_what_can_be_mended_is_told() -> None:
+    class Stumbling(Image):
+        def decode(self, content: bytes) -> Any:
+            raise ConfigError("mend this") if content else MemoryError("too much")
+
+    kind = Stumbling(size=4)
+    with pytest.raises(UnusableError, match="broken image"):
+        decoded(kind, b"", Path())
+    with pytest.raises(ConfigError, match="mend this"):
+        decoded(kind, b"a", Path())
 
 
 @pytest.mark.parametrize(
