@@ -25,6 +25,7 @@ from llm_lab.errors import ConfigError
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # no format whose decoder runs a program
 MODES = {1: "L", 3: "RGB"}
 CHANNELS = range(1, 5)  # that the last size of an array may be: grey or colour, either with transparency
+WHITE = 255
 MOST_RATIO = 200  # of the longer side to the shorter one
 SMALL = 32  # side of the picture that baselines see
 
@@ -86,7 +87,8 @@ class Image(MediaKind):
                 picture = Pillow.open(io.BytesIO(content), formats=FORMATS)
                 self._check_size(picture.width, picture.height)
                 picture.load()
-            return self._sized(picture)
+            ImageOps.exif_transpose(picture, in_place=True)
+            return self._sized(_in_bytes(picture))
         except UnusableError:
             raise
         except UnidentifiedImageError:
@@ -103,9 +105,8 @@ class Image(MediaKind):
             raise UnusableError("picture too long for its width", f"{width} x {height} pixels")
 
     def accept(self, values: Array) -> Array:
-        """Pixels [H, W], [H, W, C], [C, H, W] or those of a square in a row."""
-        values = _picture_shaped(values)
-        return self._sized(Pillow.fromarray(values.astype(np.uint8)))
+        """Pixels from 0 to 255: [H, W], [H, W, C], [C, H, W] or those of a square in a row."""
+        return self._sized(Pillow.fromarray(_bytes(_picture_shaped(values))))
 
     def _sized(self, picture: Pillow.Image) -> Array:
         self._check_size(*picture.size)
@@ -162,6 +163,35 @@ class Image(MediaKind):
             "size": [self.height, self.width],
             **{name: getattr(self, name) for name in names},
         }
+
+
+def _in_bytes(picture: Pillow.Image) -> Pillow.Image:
+    """The picture, a grey one of more than 8 bits scaled to them.
+
+    Raises:
+        UnusableError: whole or floating-point numbers of which nobody says what is white.
+    """
+    if picture.mode == "F":
+        raise UnusableError("picture of floating-point numbers", "what is white in it is not said")
+    if not picture.mode.startswith("I"):
+        return picture
+    deep = picture.mode != "I" or picture.format in {"PNG", "PPM"}  # 16 bits, which Pillow may keep in 32
+    values = np.asarray(picture)
+    return Pillow.fromarray((values >> 8).astype(np.uint8) if deep else _bytes(values))
+
+
+def _bytes(values: Array) -> Array:
+    """Pixel values as uint8.
+
+    Raises:
+        UnusableError: some are no numbers from 0 to 255, or all are shares of 1.
+    """
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= WHITE):  # which holds for what is no number as well
+        raise UnusableError("pixel values that are not from 0 to 255", f"{low:g} to {high:g}")
+    if high <= 1 and (values % 1).any():
+        raise UnusableError("pixel values from 0 to 1", "wanted are those from 0 to 255")
+    return values.astype(np.uint8)
 
 
 def _picture_shaped(values: Array) -> Array:

@@ -126,6 +126,65 @@ def test_a_broken_picture_has_a_reason(content: bytes, reason: str) -> None:
     assert refused(Image(size=8), content) == reason
 
 
+def saved(picture: Pillow.Image, format: str = "PNG", **settings: Any) -> bytes:  # noqa: A002 - Pillow's word
+    stream = io.BytesIO()
+    picture.save(stream, format, **settings)
+    return stream.getvalue()
+
+
+GREYS = np.array([[0, 257], [32_896, 65_535]], np.uint16)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        saved(Pillow.fromarray(GREYS)),
+        saved(Pillow.fromarray(GREYS), "TIFF"),
+        saved(Pillow.fromarray(GREYS.astype(">u2")), "TIFF"),
+        b"P5 2 2 65535\n" + GREYS.astype(">u2").tobytes(),
+        saved(Pillow.fromarray((GREYS >> 8).astype(np.int32)), "TIFF"),
+    ],
+    ids=["png", "tiff", "big-endian", "pgm", "int32"],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_greys_of_16_bits_keep_their_shades(content: bytes, channels: int) -> None:
+    item = Image(size=2, channels=channels).decode(content)
+    assert (item == np.array([[0, 1], [128, 255]])[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.full((2, 2), 256, np.int32), "pixel values that are not from 0 to 255"),
+        (np.full((2, 2), -1, np.int32), "pixel values that are not from 0 to 255"),
+        (np.full((2, 2), 0.5, np.float32), "picture of floating-point numbers"),
+    ],
+)
+def test_a_picture_that_does_not_say_what_is_white_is_refused(values: Any, reason: str) -> None:
+    assert refused(Image(size=2), saved(Pillow.fromarray(values), "TIFF")) == reason
+
+
+@pytest.mark.parametrize("wrong", [300.0, -5.0, np.nan, np.inf])
+def test_pixel_values_that_are_none_are_refused(wrong: float) -> None:
+    with pytest.raises(UnusableError, match="not from 0 to 255"):
+        Image(size=2).accept(np.array([0, 10, 20, wrong], np.float32))
+
+
+def test_pixel_values_from_0_to_1_are_refused_unless_they_are_0_and_1() -> None:
+    with pytest.raises(UnusableError, match="from 0 to 1"):
+        Image(size=2).accept(np.array([0, 0.2, 0.9, 1], np.float32))
+    assert Image(size=2, channels=1).accept(np.array([0, 1, 1, 0], np.float32)).sum() == 2
+
+
+def test_a_picture_is_turned_as_its_camera_says() -> None:
+    upright = Pillow.fromarray(np.array([[0, 50], [100, 150], [200, 250]], np.uint8))
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # the camera was turned: a quarter to the right sets it upright
+    lying = saved(upright.transpose(Pillow.Transpose.ROTATE_90), exif=exif)
+    kind = Image(size=[3, 2], channels=1)
+    assert (kind.decode(lying)[:, :, 0] == np.asarray(upright)).all()
+
+
 def test_pixels_in_the_table_are_pictures_too() -> None:
     kind = Image(size=2, channels=1)
     assert kind.accept(np.array([0, 50, 100, 255], np.float32))[:, :, 0].tolist() == [[0, 50], [100, 255]]
