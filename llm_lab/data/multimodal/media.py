@@ -16,6 +16,7 @@ import numpy as np
 from llm_lab.data.multimodal.cells import missing
 from llm_lab.data.multimodal.kind import MISSING, Array, MediaKind
 from llm_lab.data.multimodal.made import Made
+from llm_lab.data.multimodal.sound import sound_file
 from llm_lab.data.multimodal.store import Store, StoreWriter
 from llm_lab.data.record import EXCERPT, UnusableError
 from llm_lab.errors import LabError
@@ -150,8 +151,8 @@ def contents(cell: Any, root: Path) -> bytes | Array:
     """Bytes of the file that a cell names or holds, or the numbers that it holds.
 
     Args:
-        cell: a path, bytes, a list of numbers, a mapping with ``bytes`` or ``path`` as hub data sets have it, or what
-            is `Made` of others.
+        cell: a path, bytes, a list of numbers, a mapping with ``bytes``, ``path``, or ``array`` and ``sampling_rate``
+            as hub data sets have it, or what is `Made` of others.
         root: what a path is relative to; it may not lead out of there.
 
     Raises:
@@ -159,15 +160,22 @@ def contents(cell: Any, root: Path) -> bytes | Array:
     """
     if isinstance(cell, Made):
         return cell.content(lambda one: _file(one, root))
+    rate = _rate(cell)
     cell = held(cell)
     if isinstance(cell, bytes | bytearray | memoryview):
         return bytes(cell)
     if isinstance(cell, list | tuple | np.ndarray):
         try:
-            return np.asarray(cell, np.float32)
+            values = np.asarray(cell, np.float32)
         except (TypeError, ValueError):
             raise UnusableError("no file and no numbers", str(cell)[:60]) from None
+        return values if rate is None else sound_file(values, rate)
     return _file(cell, root)
+
+
+def _rate(cell: Any) -> Any:
+    """Samples per second that stand beside an array."""
+    return cell.get("sampling_rate") if isinstance(cell, Mapping) else None
 
 
 def _file(cell: Any, root: Path) -> bytes:
@@ -198,7 +206,7 @@ def _digest(content: bytes | Array) -> str:
 def _name(cell: Any, root: Path) -> str:
     """What tells one cell from another; that of a path is the path."""
     if isinstance(cell, Mapping):
-        return _name(held(cell), root)
+        return f"{_rate(cell)} {_name(held(cell), root)}"
     if isinstance(cell, bytes | bytearray | memoryview | np.ndarray):
         return _digest(cell if isinstance(cell, np.ndarray) else bytes(cell))
     if isinstance(cell, Made):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from llm_lab.data.multimodal.audio import Audio
 from llm_lab.data.multimodal.audio_augment import AudioAugment
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.image_augment import ImageAugment, moved
-from llm_lab.data.multimodal.media import decoded
+from llm_lab.data.multimodal.media import MediaWriter, decoded
 from llm_lab.data.multimodal.sound import log_mel, mel, resampled
 from llm_lab.data.record import UnusableError
 from llm_lab.errors import ConfigError
@@ -234,6 +235,44 @@ def test_cells_of_hub_sets_hold_bytes_numbers_or_names(tmp_path: Path) -> None:
     assert all((decoded(kind, cell, tmp_path) == 0).all() for cell in cells)
     with pytest.raises(UnusableError, match="no such file"):
         decoded(kind, {"bytes": b"", "path": "b.png"}, tmp_path)
+
+
+def test_an_array_with_its_rate_is_resampled_as_a_file_is() -> None:
+    kind = Audio(rate=RATE, max_seconds=2)
+    tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32) / 2
+    cell = {"array": tone, "sampling_rate": 16_000, "path": None}
+    assert (decoded(kind, cell, Path()) == kind.decode(wav(tone, 16_000))).all()
+    integers = {"array": (tone * 32_767).astype(np.int16).tolist(), "sampling_rate": 16_000}
+    assert len(decoded(kind, integers, Path())) == RATE
+    assert len(decoded(kind, {"array": tone}, Path())) == 16_000
+
+
+@pytest.mark.parametrize(
+    ("array", "rate", "reason"),
+    [
+        ([0.1] * 50, 10, "absurd sample rate"),
+        ([0.1] * 50, "16 kHz", "absurd sample rate"),
+        ([0.1] * 50, float("nan"), "absurd sample rate"),
+        ([[0.1, 0.2]] * 50, RATE, "no sound"),
+        ([float("inf")] * 50, RATE, "sound with samples that are no numbers"),
+        ([], RATE, "empty sound"),
+        ([0.1] * 3 * RATE, RATE, "sound too long"),
+    ],
+)
+def test_an_array_with_a_rate_that_is_none_has_a_reason(array: Any, rate: Any, reason: str) -> None:
+    with pytest.raises(UnusableError) as error:
+        decoded(Audio(rate=RATE, max_seconds=2), {"array": array, "sampling_rate": rate}, Path())
+    assert error.value.reason == reason
+
+
+def test_equal_arrays_of_two_rates_are_two_sounds(tmp_path: Path) -> None:
+    kind = Audio(rate=RATE)
+    kind.input = "sound"
+    cells: list[Any] = [{"array": [0.1] * 400, "sampling_rate": rate} for rate in (RATE, 16_000)]
+    with MediaWriter(tmp_path, kind) as writer, ThreadPoolExecutor(1) as pool:
+        writer.take([(cell, tmp_path) for cell in cells], pool)
+        numbers = [writer.number(cell, tmp_path) for cell in cells]
+        assert [writer.length(number) for number in numbers] == [kind.length(400), kind.length(200)]
 
 
 @pytest.mark.parametrize("cell", ["a\0b", "n" * 5000, "loop"])
