@@ -125,10 +125,15 @@ class Audio(MediaKind):
         if rng is None or self.augment is None:
             return self._featured(_wave(item)) if item.dtype == np.int16 else np.asarray(item, np.float32)
         if item.dtype != np.int16:
-            return self.augment.spectrogram(np.asarray(item, np.float32), rng)
+            return self._masked(np.asarray(item, np.float32), rng)
         samples = self.augment.wave(_wave(item), self.rate, rng)
         frames = self._featured(samples)
-        return frames if self.features_as == "waveform" else self.augment.spectrogram(frames, rng)
+        return frames if self.features_as == "waveform" else self._masked(frames, rng)
+
+    def _masked(self, frames: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        assert self.augment is not None  # noqa: S101 - asked for by the caller
+        mean = 0.0 if self.features_as == "log_mel" else float(frames.mean())  # which log_mel has taken off
+        return self.augment.spectrogram(frames, rng, mean=mean)
 
     def _featured(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self.features_as == "waveform":

@@ -64,8 +64,8 @@ class AudioAugment:
         noise = rng.standard_normal(len(samples), np.float32) * np.float32(self.noise * level * loudness)
         return (samples + noise) * np.float32(1 + self.gain * gain)
 
-    def spectrogram(self, frames: Wave, rng: np.random.Generator) -> Wave:
-        """Frames [T, F], some stretches and bands set to the mean."""
+    def spectrogram(self, frames: Wave, rng: np.random.Generator, *, mean: float) -> Wave:
+        """Frames [T, F], some stretches and bands set to their mean."""
         frames = frames.copy()
         for axis, count, most in ((0, self.time_masks, self.time_mask), (1, self.band_masks, self.band_mask)):
             size = frames.shape[axis]
@@ -73,5 +73,5 @@ class AudioAugment:
                 length = int(rng.integers(0, int(size * most) + 1))
                 start = int(rng.integers(0, size - length + 1))
                 place = slice(start, start + length)
-                frames[place if axis == 0 else (slice(None), place)] = 0
+                frames[place if axis == 0 else (slice(None), place)] = mean
         return frames
