@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from llm_lab.data.multimodal.bounds import check_number
 from llm_lab.data.multimodal.sound import Wave, resampled
-from llm_lab.errors import ConfigError
 
+MOST_NOISE, MOST_SHIFT = 100.0, 60.0  # times the clip's level, and seconds
 STEPS = 100  # a speed is a ratio of whole numbers, in steps of a hundredth
 
 
@@ -42,8 +43,11 @@ class AudioAugment:
             "time_mask": time_mask,
             "band_mask": band_mask,
         }.items():
-            if not 0 <= share < 1:
-                raise ConfigError(f"augment.{name}: {share} is not between 0 and 1")
+            check_number(f"augment.{name}", share, 0, 1 - 1 / STEPS)
+        check_number("augment.noise", noise, 0, MOST_NOISE)
+        check_number("augment.shift", shift, 0, MOST_SHIFT)
+        check_number("augment.time_masks", time_masks, 0, whole=True)
+        check_number("augment.band_masks", band_masks, 0, whole=True)
         self.speed, self.noise, self.gain, self.shift = speed, noise, gain, shift
         self.time_masks, self.time_mask = time_masks, time_mask
         self.band_masks, self.band_mask = band_masks, band_mask

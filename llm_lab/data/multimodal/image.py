@@ -6,7 +6,7 @@ import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from llm_lab.config import build
+from llm_lab.data.multimodal.bounds import check_number, check_word, numbers
 from llm_lab.data.multimodal.drawing import is_drawing, render
 from llm_lab.data.multimodal.image_augment import ImageAugment
 from llm_lab.data.multimodal.kind import Array, Chance, MediaKind
@@ -22,9 +23,12 @@ from llm_lab.data.record import UnusableError
 from llm_lab.data.table import Batch
 from llm_lab.errors import ConfigError
 
+Resize = Literal["stretch", "crop", "pad"]
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # no format whose decoder runs a program
 MODES = {1: "L", 3: "RGB"}
 CHANNELS = range(1, 5)  # that the last size of an array may be: grey or colour, either with transparency
+MOST_SIDE = 8192  # that may be asked for
+LEVEL = 1000.0  # most by which pixel values are moved, or scaled either way
 WHITE = 255
 MOST_RATIO = 200  # of the longer side to the shorter one
 SMALL = 32  # side of the picture that baselines see
@@ -54,20 +58,21 @@ class Image(MediaKind):
         optional: bool = False,
         size: int | Sequence[int],
         channels: int = 3,
-        resize: Literal["stretch", "crop", "pad"] = "crop",
+        resize: Resize = "crop",
         mean: float | Sequence[float] = 0.5,
         std: float | Sequence[float] = 0.5,
         max_pixels: int = 50_000_000,
         augment: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(columns=columns, optional=optional)
-        height, width = (size, size) if isinstance(size, int) else size
-        if channels not in MODES or min(height, width) < 1:
-            raise ConfigError(
-                f"{height} x {width} pixels and {channels} channels: wanted are 1 or 3 channels"
-            )
-        self.height, self.width, self.channels, self.resize = height, width, channels, resize
-        self.mean, self.std = mean, std
+        self.height, self.width = numbers("size", size, 2, 1, MOST_SIDE, whole=True)
+        if channels not in MODES:
+            raise ConfigError(f"channels: 1 or 3 are wanted, found {channels!r}")
+        check_word("resize", resize, get_args(Resize))
+        numbers("mean", mean, channels, -LEVEL, LEVEL)
+        numbers("std", std, channels, 1 / LEVEL, LEVEL)
+        check_number("max_pixels", max_pixels, 1)
+        self.channels, self.resize, self.mean, self.std = channels, resize, mean, std
         self.max_pixels = max_pixels
         self.augment = _augment(augment)
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from llm_lab.data.multimodal.bounds import check_number
 from llm_lab.data.multimodal.kind import Chance
-from llm_lab.errors import ConfigError
 
 Pixels = npt.NDArray[np.float32]
 GREY = 0.5
@@ -48,8 +48,8 @@ class ImageAugment:
             "erase": erase,
         }
         for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ConfigError(f"augment.{name}: {share} is not between 0 and 1")
+            check_number(f"augment.{name}", share, 0, 0.99 if name == "crop" else 1)
+        check_number("augment.shift", shift, 0, whole=True)
         self.crop, self.shift, self.flip, self.erase = crop, shift, flip, erase
         self.brightness, self.contrast, self.colour = brightness, contrast, colour
 

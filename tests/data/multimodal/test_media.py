@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -441,6 +442,39 @@ def test_speed_changes_the_length_of_a_sound() -> None:
         len(AudioAugment(speed=0.2).wave(np.ones(1000, np.float32), RATE, rng)) for rng in chance(*range(9))
     ]
     assert min(sizes) >= 1000 / 1.21 and max(sizes) <= 1000 / 0.79 and len(set(sizes)) > 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (Image, {"size": 0}, "size: a whole number from 1 to 8192"),
+        (Image, {"size": "big"}, "size: a whole number"),
+        (Image, {"size": [8, 8, 8]}, "size: one number or 2 are wanted"),
+        (Image, {"size": 8, "channels": 2}, "channels: 1 or 3"),
+        (Image, {"size": 8, "std": 0}, "std: a number"),
+        (Image, {"size": 8, "mean": [0.5, 0.5]}, "mean: one number or 3"),
+        (Image, {"size": 8, "mean": float("nan")}, "mean: a number"),
+        (Image, {"size": 8, "resize": "crap"}, "resize: unknown word 'crap'; did you mean `crop`"),
+        (Image, {"size": 8, "max_pixels": 0}, "max_pixels"),
+        (Image, {"size": 8, "columns": ["a", "b"]}, "columns: a file stands in one column, found a, b"),
+        (Image, {"size": 8, "augment": {"shift": -1}}, "augment.shift: a whole number of at least 0"),
+        (Image, {"size": 8, "augment": {"crop": 1}}, "augment.crop: a number from 0 to 0.99"),
+        (Image, {"size": 8, "augment": {"flip": "often"}}, "augment.flip: a number from 0 to 1"),
+        (Audio, {"rate": "8k"}, "rate: a whole number from 1000 to 384000 is wanted, found '8k'"),
+        (Audio, {"features": "logmel"}, "features: unknown word 'logmel'; did you mean `log_mel`"),
+        (Audio, {"mels": 4000}, "mels: a whole number from 1 to 512"),
+        (Audio, {"hop": 5}, "hop: a number from 0 to 1"),
+        (Audio, {"window": -1}, "window: a number"),
+        (Audio, {"columns": ["a", "b"]}, "columns: a file stands in one column"),
+        (Audio, {"augment": {"noise": -0.1}}, "augment.noise: a number from 0"),
+        (Audio, {"augment": {"shift": -1}}, "augment.shift: a number from 0"),
+        (Audio, {"augment": {"band_masks": -1}}, "augment.band_masks: a whole number of at least 0"),
+        (Audio, {"augment": {"speed": 1}}, "augment.speed: a number from 0 to 0.99"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_named(kind: Any, settings: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        kind(**settings)
 
 
 def test_an_unknown_setting_names_the_nearest() -> None:
