@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from llm_lab.data.multimodal.cells import missing
 from llm_lab.data.multimodal.inputs import Inputs
 from llm_lab.data.multimodal.kind import CellKind, Kind, MediaKind
-from llm_lab.data.multimodal.media import contents
+from llm_lab.data.multimodal.media import decoded, held
 from llm_lab.data.predict_input import read_rows
 from llm_lab.data.record import UnusableError
 from llm_lab.data.spec import PRESENT
@@ -129,12 +130,11 @@ class ManifestClassifier(Predictor):
             return None if cells is None else np.asarray(kind.encode(cells))
         assert isinstance(kind, MediaKind)  # noqa: S101 - there are two sorts
         cell = row.get(kind.columns[0])
-        if cell is None or cell == "":
+        if missing(held(cell)):
             if kind.optional:
                 return None
             raise kind.absent()
-        content = contents(cell, self.root)
-        return kind.accept(content) if isinstance(content, np.ndarray) else kind.decode(content)
+        return decoded(kind, cell, self.root)
 
     def _batch(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         batch: dict[str, torch.Tensor] = {}

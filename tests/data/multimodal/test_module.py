@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image as Pillow
 
 from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.errors import ConfigError, DataError
@@ -69,6 +70,32 @@ def test_a_manifest_becomes_batches_of_every_kind(tmp_path: Path, make: Make) ->
     assert batch["amounts"].shape == (8, 4) and batch["places"].shape == (8, 1)
     red = batch["labels"] == 1
     assert (batch["picture"][red, 0].mean() > 0) and (batch["picture"][~red, 0].mean() < 0)
+
+
+def test_a_bad_cell_rejects_its_row_whatever_it_is(tmp_path: Path, make: Make) -> None:
+    """Names that are none, shapes that are no picture: each row says why, and the run goes on."""
+    manifest(tmp_path)
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    Pillow.new("LAB", (4, 4)).save(tmp_path / "lab.tiff")
+    bad: dict[str, Any] = {
+        **dict.fromkeys(("a\0b.png", "n" * 5000, "loop.png", "\ud800"), "no name of a file"),
+        "lab.tiff": "broken picture",
+        ".": "no such file",
+    }
+    odd = [[[[1.0] * 5] * 5] * 5, [], {"bytes": None, "path": None}, [["a"]], [10.0] * 9]
+    cells = [*(f"{number}.png" for number in range(10)), *bad, *odd]
+    rows = [{"file": cell, "colour": "red" if number % 2 else "blue"} for number, cell in enumerate(cells)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    columns = {"picture": {**COLUMNS["picture"], "channels": 1}, "label": "colour"}
+    data = make(
+        {"train": str(tmp_path / "rows.jsonl")},
+        columns=columns,
+        split={},
+        max_rejected=0.9,
+        duplicates="keep",
+    )
+    reasons = [*bad.values(), "no picture", "no picture", "missing image", "no file and no numbers"]
+    assert rejected(data) == [(11 + number, reason) for number, reason in enumerate(reasons)]
 
 
 def test_numbers_are_standardized_by_the_training_rows(tmp_path: Path, make: Make) -> None:
