@@ -27,7 +27,7 @@ from llm_lab.knowledge.names import LABEL
 from llm_lab.knowledge.store import Store
 
 log = logging.getLogger(__name__)
-FORMAT = 2  # of the prepared folder; a change makes old folders unknown
+FORMAT = 3  # of the prepared folder; a change makes old folders unknown
 STORE = "store"
 GROUP = "knowledge"
 

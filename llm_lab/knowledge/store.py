@@ -258,9 +258,7 @@ def _opened(path: Path | None, *, read_only: bool) -> pyoxigraph.Store:
 
 
 def _fact(quad: Quad) -> Fact:
-    return Fact(
-        identifier(quad.subject),
-        identifier(quad.predicate),
-        tail_of(quad.object),
-        split=split_of(quad.graph_name),
-    )
+    split = split_of(quad.graph_name)
+    if split is None:
+        raise DataError(f"the graph holds facts in {quad.graph_name}, which is no split: load its files anew")
+    return Fact(identifier(quad.subject), identifier(quad.predicate), tail_of(quad.object), split=split)

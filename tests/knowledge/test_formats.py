@@ -14,6 +14,7 @@ from llm_lab.errors import ConfigError, DataError
 from llm_lab.knowledge.fact import Fact, Value
 from llm_lab.knowledge.formats.source import parse_graph
 from llm_lab.knowledge.formats.write import write
+from llm_lab.knowledge.ids import ids
 from llm_lab.knowledge.load import Loaded, load
 from llm_lab.knowledge.store import Store
 
@@ -304,3 +305,52 @@ def test_nesting_without_end_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("[" * 100_000)
     with pytest.raises(DataError, match="not (JSON|Python)"):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.nq", "<urn:x:a> <urn:x:r> <urn:x:b> <urn:my:graph> .\n_:e <urn:x:r> <urn:x:b> _:g .\n"),
+        ("x.trig", "<urn:my:graph> { <urn:x:a> <urn:x:r> <urn:x:b> } _:g { _:e <urn:x:r> <urn:x:b> }"),
+        (
+            "x.jsonld",
+            """[{"@id": "urn:my:graph", "@graph": [{"@id": "urn:x:a", "urn:x:r": {"@id": "urn:x:b"}}]},
+            {"@id": "_:g", "@graph": [{"@id": "_:e", "urn:x:r": {"@id": "urn:x:b"}}]}]""",
+        ),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_facts_of_a_graph_of_ones_own_belong_to_the_split_of_the_file(
+    name: str, text: str, split: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    store, done, _ = read(tmp_path / name, split=split)
+    assert len(list(store.facts(split=split))) == len(store) == done.rows.total() == 2
+    assert store.splits == (split,)
+    assert next(store.facts("urn:x:a", evidence=True)).source == "urn:my:graph"
+    assert len(ids(store).splits[split]) == 2
+
+
+def test_a_split_that_there_is_not_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    line = "<urn:x:a> <urn:x:r> <urn:x:b> <urn:kg-split:{}> .\n"
+    (tmp_path / "x.nq").write_text(line.format("tset"))
+    with pytest.raises(
+        DataError, match="x.nq: .*urn:kg-split:tset names no split; did you mean `urn:kg-split:test`"
+    ):
+        read(tmp_path / "x.nq")
+    for said, split in (("test", "test"), ("dev", "val"), ("train", "train")):
+        (tmp_path / "x.nq").write_text(line.format(said))
+        assert read(tmp_path / "x.nq")[0].splits == (split,)
+
+
+def test_facts_in_a_graph_that_no_reader_made_are_not_taken_for_training() -> None:
+    store = Store()
+    store.update("INSERT DATA { GRAPH <urn:my:graph> { :a :r :b } }")
+    with pytest.raises(DataError, match="holds facts in <urn:my:graph>, which is no split"):
+        list(store.facts())
+
+
+def test_facts_of_rdf_say_the_source_of_their_file(tmp_path: Path) -> None:
+    (tmp_path / "x.ttl").write_text("<urn:x:a> <urn:x:r> <urn:x:b> .")
+    store = read(tmp_path / "x.ttl", provenance="atlas")[0]
+    assert [fact.source for fact in store.facts(evidence=True)] == ["atlas"]

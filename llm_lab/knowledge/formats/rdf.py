@@ -14,9 +14,9 @@ from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, RdfFor
 from llm_lab.data.record import Rejected
 from llm_lab.data.text_files import open_binary
 from llm_lab.errors import DataError
-from llm_lab.knowledge.fact import REIFIES, graph_of
+from llm_lab.knowledge.fact import ABOUT_TRIPLES, REIFIES, evidence, graph_of, split_of
 from llm_lab.knowledge.formats.source import GraphSource
-from llm_lab.knowledge.names import PREFIXES, iri
+from llm_lab.knowledge.names import PREFIXES, iri, name_of
 
 RDF = {
     "ntriples": RdfFormat.N_TRIPLES,
@@ -40,16 +40,18 @@ SUBJECT, PREDICATE, OBJECT, STATEMENT, RDF_TYPE = (
 def read_rdf(path: Path, source: GraphSource) -> Iterator[Quad | Rejected]:
     """Yield the quads of a file; of N-Triples each broken line, of Turtle each broken statement is rejected.
 
-    Statements about triples in the old way (``rdf:subject`` and so on), as JSON-LD needs them, become reifiers.
+    Statements about triples in the old way (``rdf:subject`` and so on), as JSON-LD needs them, become reifiers. Facts
+    of a named graph that is no split's belong to the split of the file, with the graph as their source.
 
     Raises:
-        DataError: RDF/XML or JSON-LD is broken: these are one document; or something is longer than the parser takes.
+        DataError: RDF/XML or JSON-LD is broken: these are one document; something is longer than the parser takes; or a
+            graph has the name of a split that there is not.
     """
     form = source.format or ""
     if form == "rdfxml":
         _check_xml(path)
     read = _lines if form in BY_LINE else _statements
-    yield from _with_reifiers(_in_graph(read(path, form), source))
+    yield from _in_splits(_with_reifiers(read(path, form)), path, source)
 
 
 def _lines(path: Path, form: str) -> Iterator[Quad | Rejected]:
@@ -121,14 +123,26 @@ def _reason(error: SyntaxError) -> str:
     return f"column {error.offset}: {said}" if error.offset else said
 
 
-def _in_graph(found: Iterable[Quad | Rejected], source: GraphSource) -> Iterator[Quad | Rejected]:
-    """Put what stands in the default graph into the graph of the source's split."""
-    graph = graph_of(source.split)
+def _in_splits(
+    found: Iterable[Quad | Rejected], path: Path, source: GraphSource
+) -> Iterator[Quad | Rejected]:
+    """Put each quad into the graph of a split; that of a foreign graph belongs to the source's, and names its graph."""
+    own = graph_of(source.split)
     for one in found:
-        if isinstance(one, Quad) and isinstance(one.graph_name, DefaultGraph) and source.split != "train":
-            yield Quad(one.subject, one.predicate, one.object, graph)
-        else:
+        if isinstance(one, Rejected):
             yield one
+            continue
+        try:
+            split = split_of(one.graph_name)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        here = own if split is None or isinstance(one.graph_name, DefaultGraph) else graph_of(split)
+        placed = one if one.graph_name == here else Quad(one.subject, one.predicate, one.object, here)
+        yield placed
+        foreign = split is None and isinstance(one.graph_name, NamedNode)
+        origin = name_of(one.graph_name.value) if foreign else source.provenance
+        if origin and one.predicate not in ABOUT_TRIPLES:
+            yield from evidence(placed, origin)
 
 
 def _with_reifiers(found: Iterable[Quad | Rejected]) -> Iterator[Quad | Rejected]:
