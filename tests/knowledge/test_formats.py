@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llm_lab.errors import ConfigError, DataError
 from llm_lab.knowledge.fact import Fact, Value
 from llm_lab.knowledge.formats.source import parse_graph
-from llm_lab.knowledge.formats.write import write
+from llm_lab.knowledge.formats.write import Written, write
 from llm_lab.knowledge.ids import ids
 from llm_lab.knowledge.load import Loaded, load
 from llm_lab.knowledge.store import Store
@@ -81,6 +81,24 @@ def test_formats_without_graphs_hold_a_graph_of_one_split(
     assert shown(read(tmp_path / name)[0]) == shown(store)
 
 
+@pytest.mark.parametrize("name", [*EVERYTHING, *ONE_SPLIT, "x.obo"])
+def test_what_is_said_to_be_written_is_read_back(name: str, tmp_path: Path) -> None:
+    store = Store()
+    store.add(
+        [Fact("a", "r", f"b{number}", split=split) for number, split in enumerate(("train", "val", "test"))]
+    )
+    done = write(store, tmp_path / name)
+    back = read(tmp_path / name)[0]
+    assert done.facts == len([fact for fact in back.facts() if fact.relation == "r"])
+    assert done.splits == ({} if name in EVERYTHING else {"val": 1, "test": 1})
+    assert back.splits == (("train", "val", "test") if name in EVERYTHING else ("train",))
+    tests = Store()
+    tests.add([Fact("a", "r", "b", split="test")])
+    if name not in EVERYTHING:
+        with pytest.raises(DataError, match="holds the training split only, and the graph has none"):
+            write(tests, tmp_path / name)
+
+
 OBO = """format-version: 1.2
 
 [Term]
@@ -122,7 +140,7 @@ def test_obo(tmp_path: Path) -> None:
         (13, "no quoted text"),
         (16, "broken line"),
     ]
-    assert write(store, tmp_path / "y.obo") == 0
+    assert write(store, tmp_path / "y.obo") == Written(facts=len(store))
     assert shown(read(tmp_path / "y.obo")[0]) == shown(store)
 
 

@@ -82,6 +82,16 @@ def test_convert_there_and_back(desk: Path, lab: Lab) -> None:
         assert "triples    4 of two entities" in lab("graph", "stats", name).out
 
 
+def test_convert_says_which_splits_a_format_leaves_out(desk: Path, lab: Lab) -> None:
+    (desk / "split.csv").write_text("head,relation,tail,split\na,r,b,train\nc,r,d,test\n")
+    result = lab("graph", "convert", "split.csv", "--output", "s.ttl")
+    assert result.code == 0, result.err
+    assert result.out.splitlines() == [
+        "wrote 1 facts to s.ttl",
+        "left out, since the format holds the training split only: test 1",
+    ]
+
+
 def test_build_from_a_table(desk: Path, lab: Lab) -> None:
     (desk / "films.csv").write_text(
         "id,name,director,year\nf1,Alien,Scott,1979\nf2,Blade Runner,Scott,1982\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llm_lab.data.record import Rejected
 from llm_lab.data.text_files import open_text
-from llm_lab.knowledge.fact import Fact, Value
+from llm_lab.knowledge.fact import TRAIN, Fact, Value
 from llm_lab.knowledge.formats.source import GraphSource
 from llm_lab.knowledge.names import ALIAS, DESCRIPTION, INVERSE, LABEL, SUBCLASS, TYPE
 from llm_lab.knowledge.store import Store
@@ -105,13 +105,13 @@ def _escaped(text: str) -> str:
 
 
 def write_obo(store: Store, path: Path) -> int:
-    """Write the terms and relations of a graph; returns how many facts OBO has no words for."""
+    """Write the terms and relations of a graph's training split; returns how many facts OBO has no words for."""
     tags = {relation: tag for tag, relation in {**LINKS, **LITERALS, **TEXTS}.items()}
     kinds = {kind: stanza for stanza, kind in STANZAS.items()}
     left = 0
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write("format-version: 1.2\n")
-        for head, facts in groupby(sorted(store.facts(), key=_order), key=lambda fact: fact.head):
+        for head, facts in groupby(sorted(store.facts(split=TRAIN), key=_order), key=lambda fact: fact.head):
             every = list(facts)
             stanza = next(
                 (kinds[one.tail] for one in every if one.relation == TYPE and one.tail in kinds), "Term"

@@ -115,8 +115,7 @@ def follow(store: Store, output: Path, *, semantics: str = "owl_rl", form: str |
         found.serialize(more, format="nt", encoding="utf-8")
         new = Store()
         load(new, parse_graph({"more": {"uri": f"file://{more}"}}), rejected=Path(folder, "rejected.jsonl"))
-        write(new, output, form=form)
-        return len(new)
+        return write(new, output, form=form).facts
 
 
 def schema_rules(triples: Iterable[Named]) -> tuple[Rule, ...]:
