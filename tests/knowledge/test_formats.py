@@ -372,3 +372,39 @@ def test_facts_of_rdf_say_the_source_of_their_file(tmp_path: Path) -> None:
     (tmp_path / "x.ttl").write_text("<urn:x:a> <urn:x:r> <urn:x:b> .")
     store = read(tmp_path / "x.ttl", provenance="atlas")[0]
     assert [fact.source for fact in store.facts(evidence=True)] == ["atlas"]
+
+
+GOOD = {"head": "a", "relation": "r", "tail": "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "how", "reason"),
+    [
+        ("x.csv", "head,relation,tail,language\na,r,b,en\na,r,b,en_US\n", {}, "not a fact"),
+        ("x.csv", "head,relation,tail,datatype\na,r,b,\na,r,b,_:d\n", {}, "not a fact"),
+        ("x.tsv", "a\tr\tb\na\t_:r\tb\n", {}, "not a fact"),
+        ("x.obo", "[Term]\nid: X:1\nrelationship: _:r X:3\nrelationship: r X:2\n", {}, "not a fact"),
+        (
+            "x.json",
+            [GOOD, {"head": "a", "relation": "r", "datatype": "xsd:string"}],
+            {"rows": "*"},
+            "empty field",
+        ),
+        (
+            "x.json",
+            [{"id": "a", "names": [{"t": "A", "l": "en"}]}, {"id": "b", "names": ["B"]}],
+            {"subject": "id", "label_lists": {"column": "names", "text": "t", "language": "l"}},
+            "labels are no list of objects",
+        ),
+        ("x.json", [{"in": [GOOD]}, {"out": []}], {"rows": "*.in.*"}, "no such key"),
+        ("x.json", [[GOOD], 5], {"rows": "*.*"}, "neither a list nor an object"),
+    ],
+)
+def test_a_row_that_makes_no_fact_is_rejected_alone(
+    name: str, rows: Any, how: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(rows if isinstance(rows, str) else json.dumps(rows))
+    store, done, rejected = read(tmp_path / name, **how)
+    assert [one["reason"] for one in rejected] == [reason]
+    assert rejected[0]["line"] == (2 if isinstance(rows, list) else 3 if name != "x.tsv" else 2)
+    assert len(store) and done.rejected["total"] == 1

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from llm_lab.data.record import Rejected
+from pyoxigraph import Quad
+
+from llm_lab.data.record import Rejected, UnusableError
 from llm_lab.data.text_files import open_text
-from llm_lab.knowledge.fact import TRAIN, Fact, Value
+from llm_lab.knowledge.fact import LANGUAGE_STRING, TRAIN, Fact, Value
+from llm_lab.knowledge.formats.said import said
 from llm_lab.knowledge.formats.source import GraphSource
 from llm_lab.knowledge.names import ALIAS, DESCRIPTION, INVERSE, LABEL, SUBCLASS, TYPE
 from llm_lab.knowledge.store import Store
@@ -30,28 +33,28 @@ _TAG = re.compile(r"([\w-]+):\s*(.*)")
 _STANZA = re.compile(r"\[(\w+)\]")
 
 
-def read_obo(path: Path, source: GraphSource) -> Iterator[Fact | Rejected]:
+def read_obo(path: Path, source: GraphSource) -> Iterator[Quad | Rejected]:
     """Yield labels, synonyms, definitions, ``is_a`` (as ``rdfs:subClassOf``), relationships, cross-references.
 
-    A line without a tag, a text without quotes and a tag before the ``id`` of its stanza are rejected. Of obsolete
-    terms nothing is taken.
+    A line without a tag, a text without quotes, a tag before the ``id`` of its stanza and what no graph can hold are
+    rejected. Of obsolete terms nothing is taken.
     """
     for kind, lines in _stanzas(path):
-        facts: list[Fact | Rejected] = []
+        found: list[Quad | Rejected] = []
         subject, obsolete = "", False
         for number, line in lines:
             tag = _TAG.fullmatch(line)
             value = _uncommented(tag[2]) if tag else ""
             if tag and tag[1] == "id" and value:
                 subject = value
-                facts.append(Fact(subject, TYPE, STANZAS[kind]))
+                found += said([Fact(subject, TYPE, STANZAS[kind])], file=path.name, line=number)
             elif tag and tag[1] == "is_obsolete":
                 obsolete = value == "true"
             elif not (tag and value and subject):
-                facts.append(Rejected(path.name, number, "broken line", line))
-            elif (found := _fact(subject, tag[1], value, source.language)) is not None:
-                facts.append(found if isinstance(found, Fact) else Rejected(path.name, number, found, line))
-        yield from (one for one in facts if not obsolete or isinstance(one, Rejected))
+                found.append(Rejected(path.name, number, "broken line", line))
+            else:
+                found += said(_facts(subject, tag[1], value, source.language), file=path.name, line=number)
+        yield from (one for one in found if not obsolete or isinstance(one, Rejected))
 
 
 def _stanzas(path: Path) -> Iterator[tuple[str, Iterator[tuple[int, str]]]]:
@@ -73,20 +76,23 @@ def _stanzas(path: Path) -> Iterator[tuple[str, Iterator[tuple[int, str]]]]:
                 yield name, ((number, line) for _, _, number, line in group)
 
 
-def _fact(subject: str, tag: str, value: str, language: str) -> Fact | str | None:
-    """The fact of a line; a reason where it is broken; None where the tag is not one of those taken."""
+def _facts(subject: str, tag: str, value: str, language: str) -> Iterator[Fact]:
+    """The fact of a line; none where the tag is not one of those taken."""
     if tag in TEXTS:
         quoted = _QUOTED.match(value)
         if tag != "name" and quoted is None:
-            return "no quoted text"
+            raise UnusableError("no quoted text", value)
         text = value if quoted is None or tag == "name" else quoted[1]
-        return Fact(subject, TEXTS[tag], Value(_unescaped(text), "rdf:langString", language))
-    if tag in LINKS:
-        return Fact(subject, LINKS[tag], value.split(maxsplit=1)[0])
-    if tag == "relationship":
-        relation, _, target = value.partition(" ")
-        return Fact(subject, relation, target.split()[0]) if target.strip() else "no target"
-    return Fact(subject, LITERALS[tag], Value(_unescaped(value))) if tag in LITERALS else None
+        yield Fact(subject, TEXTS[tag], Value(_unescaped(text), LANGUAGE_STRING, language))
+    elif tag in LINKS:
+        yield Fact(subject, LINKS[tag], value.split(maxsplit=1)[0])
+    elif tag == "relationship":
+        relation, *target = value.split()
+        if not target:
+            raise UnusableError("no target", value)
+        yield Fact(subject, relation, target[0])
+    elif tag in LITERALS:
+        yield Fact(subject, LITERALS[tag], Value(_unescaped(value)))
 
 
 def _uncommented(value: str) -> str:
