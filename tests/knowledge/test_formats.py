@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -408,3 +409,25 @@ def test_a_row_that_makes_no_fact_is_rejected_alone(
     assert [one["reason"] for one in rejected] == [reason]
     assert rejected[0]["line"] == (2 if isinstance(rows, list) else 3 if name != "x.tsv" else 2)
     assert len(store) and done.rejected["total"] == 1
+
+
+@pytest.mark.parametrize("depth", [8_000, 20_000])
+def test_json_that_is_too_deep_for_the_engine_is_refused(depth: int, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonld").write_text('{"urn:x:r":' * depth + '"[[\\"{{"' + "}" * depth)
+    with pytest.raises(DataError, match=r"x.jsonld: line 1: .* nested deeper than 200"):
+        read(tmp_path / "x.jsonld")
+    flat = [{"@id": f"urn:x:{number}", "urn:x:r": ["[{" * depth]} for number in range(300)]
+    (tmp_path / "x.jsonld").write_text(json.dumps(flat))
+    assert len(read(tmp_path / "x.jsonld")[0]) == 300
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("name", ["x.nt", "x.nq", "x.ttl", "x.trig", "x.jsonld", "x.rdf"])
+def test_a_byte_order_mark_is_no_part_of_the_first_statement(name: str, packed: str, tmp_path: Path) -> None:
+    store = Store()
+    store.add([Fact("urn:x:a", "urn:x:r", "urn:x:b"), Fact("urn:x:c", "urn:x:r", "urn:x:d")])
+    write(store, tmp_path / name)
+    content = b"\xef\xbb\xbf" + (tmp_path / name).read_bytes()
+    (tmp_path / (name + packed)).write_bytes(gzip.compress(content) if packed else content)
+    back, _, rejected = read(tmp_path / (name + packed))
+    assert shown(back) == shown(store) and not rejected

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO, cast
 from xml.parsers import expat
 
 import pyoxigraph
@@ -30,7 +34,9 @@ BY_LINE = {"ntriples", "nquads"}
 WHOLE = {"rdfxml", "jsonld"}  # one document: after an error nothing of it can be trusted
 LINES = 20_000  # parsed together; a block with an error is parsed again line by line
 SHOWN = 200  # letters of a statement that is too long
+DEPTH = 200  # of nested JSON; JSON-LD of a few thousand overflows the engine's stack
 PARTS = ("subject", "predicate", "object")
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{}]', re.DOTALL)
 _PLACE = re.compile(r"Parser error (?:at|between) [\w ]+: ")
 SUBJECT, PREDICATE, OBJECT, STATEMENT, RDF_TYPE = (
     iri(f"rdf:{name}") for name in (*PARTS, "Statement", "type")
@@ -44,18 +50,30 @@ def read_rdf(path: Path, source: GraphSource) -> Iterator[Quad | Rejected]:
     of a named graph that is no split's belong to the split of the file, with the graph as their source.
 
     Raises:
-        DataError: RDF/XML or JSON-LD is broken: these are one document; something is longer than the parser takes; or a
-            graph has the name of a split that there is not.
+        DataError: RDF/XML or JSON-LD is broken: these are one document; something is longer or deeper than the parser
+            takes; or a graph has the name of a split that there is not.
     """
     form = source.format or ""
     if form == "rdfxml":
         _check_xml(path)
+    if form == "jsonld":
+        _check_depth(path)
     read = _lines if form in BY_LINE else _statements
     yield from _in_splits(_with_reifiers(read(path, form)), path, source)
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file without a byte-order mark, which the parser takes for a part of the first statement."""
+    with open_binary(path) as raw:
+        stream = BufferedReader(cast("RawIOBase", raw))
+        if stream.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+            stream.read(len(BOM_UTF8))
+        yield stream
+
+
 def _lines(path: Path, form: str) -> Iterator[Quad | Rejected]:
-    with open_binary(path) as stream:
+    with _opened(path) as stream:
         number = 1
         while block := list(islice(stream, LINES)):
             try:
@@ -82,7 +100,7 @@ def _parsed(text: bytes, form: str) -> Iterator[Quad]:
 
 
 def _statements(path: Path, form: str) -> Iterator[Quad | Rejected]:
-    with open_binary(path) as stream:
+    with _opened(path) as stream:
         parser = pyoxigraph.parse(
             stream, RDF[form], base_iri=path.absolute().as_uri(), rename_blank_nodes=True
         )
@@ -115,6 +133,17 @@ def _check_xml(path: Path) -> None:
             expat.ParserCreate().ParseFile(stream)
         except expat.ExpatError as error:
             raise DataError(f"{path}: line {error.lineno}: {expat.ErrorString(error.code)}") from error
+
+
+def _check_depth(path: Path) -> None:
+    """Refuse JSON that is nested deeper than the engine's stack takes, which would end the process."""
+    depth = 0
+    with open_binary(path) as stream:
+        for found in _BRACKET.finditer(stream.read()):
+            depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+            if depth > DEPTH:
+                line = found.string.count(b"\n", 0, found.start()) + 1
+                raise DataError(f"{path}: line {line}: objects and lists are nested deeper than {DEPTH}")
 
 
 def _reason(error: SyntaxError) -> str:
