@@ -118,10 +118,9 @@ def _convert(words: Words) -> int:
     store, output = open_graph(_place(words)), _output(words)
     form = words.flags.get("format")
     done = write(store, output, form=str(form) if form else None)
-    print(
-        f"wrote {done.facts:,} facts to {output}"
-        + (f"; {done.left:,} have no words in it" if done.left else "")
-    )
+    notes = {"have no words in it": done.left, "lose their language or type": done.changed}
+    told = "".join(f"; {count:,} {what}" for what, count in notes.items() if count)
+    print(f"wrote {done.facts:,} facts to {output}{told}")
     if done.splits:
         print(f"left out, since the format holds the training split only: {_by_split(done.splits)}")
     return 0

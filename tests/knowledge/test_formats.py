@@ -431,3 +431,40 @@ def test_a_byte_order_mark_is_no_part_of_the_first_statement(name: str, packed: 
     (tmp_path / (name + packed)).write_bytes(gzip.compress(content) if packed else content)
     back, _, rejected = read(tmp_path / (name + packed))
     assert shown(back) == shown(store) and not rejected
+
+
+odd = st.text(st.sampled_from("ab \t\n\r\"\\'!{}[]:|,\u00a0\u2028"), min_size=1, max_size=8)
+odd_names = odd.filter(lambda name: not name.startswith("_:"))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    links=st.lists(st.tuples(odd_names, odd_names, odd_names), min_size=1, max_size=3),
+    texts=st.lists(
+        st.tuples(odd_names, st.sampled_from(["rdfs:label", "skos:altLabel", "skos:definition"]), odd)
+    ),
+)
+def test_obo_keeps_names_and_texts_as_they_are(links: list[Any], texts: list[Any], tmp_path: Path) -> None:
+    store = Store()
+    store.add([Fact(*link) for link in links])
+    store.add([Fact(head, relation, Value(text, "rdf:langString", "en")) for head, relation, text in texts])
+    store.add([Fact(fact.head, "rdf:type", "owl:Class") for fact in list(store.facts())])
+    assert write(store, tmp_path / "x.obo") == Written(facts=len(store))
+    back, _, rejected = read(tmp_path / "x.obo")
+    assert shown(back) == shown(store) and not rejected
+
+
+def test_obo_counts_what_it_does_not_keep(tmp_path: Path) -> None:
+    store = Store()
+    store.add(
+        [
+            Fact("a", "rdfs:label", Value("Hund", "rdf:langString", "de")),
+            Fact("a", "xref", Value("5", "xsd:integer")),
+            Fact("a", "xref", Value("")),
+            Fact("a", "age", Value("5", "xsd:integer")),
+            Fact("a", "rdf:type", "owl:Class"),
+            Fact("a", "r", "b"),
+        ]
+    )
+    assert write(store, tmp_path / "x.obo") == Written(facts=4, left=2, changed=2)
+    assert len(read(tmp_path / "x.obo")[0]) == 4

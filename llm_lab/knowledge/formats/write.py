@@ -27,11 +27,13 @@ class Written:
     Attributes:
         facts: that it holds.
         left: facts of the training split that the format has no words for (OBO alone leaves some out).
+        changed: facts of which it does not keep the language or the type (OBO again).
         splits: those that are left out, with the number of their facts.
     """
 
     facts: int
     left: int = 0
+    changed: int = 0
     splits: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -61,19 +63,20 @@ def write(store: Store, path: Path, *, form: str | None = None) -> Written:
         )
     temporary = path.with_name(f".{path.name}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
-    left = 0
+    left = changed = 0
     try:
         if form in RDF:
             write_rdf(store.quads(None if form in WITH_SPLITS else TRAIN), temporary, form)
         elif form == "obo":
-            left = write_obo(store, temporary)
+            left, changed = write_obo(store, temporary)
         else:
             _table(store, temporary, form)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     missing = {split: sum(1 for _ in store.facts(split=split)) for split in splits}
-    return Written(facts=len(store) - left - sum(missing.values()), left=left, splits=missing)
+    facts = len(store) - left - sum(missing.values())
+    return Written(facts=facts, left=left, changed=changed, splits=missing)
 
 
 def _table(store: Store, path: Path, form: str) -> None:
