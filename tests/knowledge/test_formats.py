@@ -273,6 +273,31 @@ def test_rows_inside_of_json_and_python(tmp_path: Path) -> None:
             {"a": {"uri": "x.csv", "relations": {"r": {"to": "entity"}}}},
             r"graph.a.relations.r: names no `column`",
         ),
+        (
+            {"a": {"uri": "x.csv", "relations": ["x"]}},
+            r"graph.a.relations: must be a mapping or null, not a list",
+        ),
+        ({"a": {"uri": "x.csv", "relations": {"r": 5}}}, r"graph.a.relations.r: must be a mapping, not 5"),
+        (
+            {"a": {"uri": "x.csv", "relations": {"r": {"column": "c", "to": "integr"}}}},
+            r"graph.a.relations.r.to: unknown type `integr`; did you mean `integer`",
+        ),
+        (
+            {"a": {"uri": "x.csv", "relations": {"r": {"column": "c", "pattern": "("}}}},
+            r"graph.a.relations.r.pattern: '\(' is no regular expression: missing \)",
+        ),
+        (
+            {"a": {"uri": "x.csv", "relations": {"r": {"column": "c", "patern": "x"}}}},
+            r"graph.a.relations.r.patern: unknown key; did you mean `pattern`",
+        ),
+        ({"a": {"uri": "x.csv", "labels": {"en_US": "name"}}}, r"graph.a.labels: 'en_US' is no language tag"),
+        ({"a": {"uri": "x.csv", "language": "?"}}, r"graph.a.language: '\?' is no language tag"),
+        (
+            {"a": {"uri": "x.csv", "label_lists": {"column": "c"}}},
+            r"graph.a.label_lists: wants column, language, text",
+        ),
+        ({"a": {"uri": "x.csv", "where": {"year": 1999}}}, r"graph.a.where.year: must be a text, not 1999"),
+        ({"a": 5}, r"graph.a: a URI or a mapping that holds `uri` is wanted, found 5"),
     ],
 )
 def test_a_wrong_source_is_told(graph: Any, message: str) -> None:

@@ -220,3 +220,34 @@ def test_names_are_shown_as_they_are(desk: Path, lab: Lab) -> None:
     assert "urn:x:b " in lab("graph", "stats", "odd.nt").out
     (desk / "odd.tsv").write_text("a\t[bold]r\tc\n")
     assert "[bold]r" in lab("graph", "stats", "odd.tsv").out
+
+
+CHOICE = """# Mine.
+name: mine
+licence: mine
+source: null
+graph: {uri: file://world.csv, subject: id, relations: {age: {column: age, to: integer}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("source: null", "sorce: x", "knowledge.sorce: unknown key"),
+        ("to: integer", "to: integr", "knowledge.graph.relations.age.to: unknown type `integr`"),
+    ],
+)
+def test_a_choice_that_is_written_wrong_is_told(
+    right: str, wrong: str, message: str, desk: Path, lab: Lab
+) -> None:
+    folder = desk / "conf" / "knowledge"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(CHOICE.replace(right, wrong))
+    near = "did you mean `" + ("source" if "sorce" in wrong else "integer")
+    shown = lab("graph", "stats", "mine")
+    assert shown.code == 2
+    assert message in shown.err and near in shown.err
+    checked = lab("check", "+experiment=link_prediction", "knowledge=mine")
+    assert checked.code == 2
+    assert message in checked.err and near.replace("`source", "`knowledge.source") in checked.err
+    assert "mine.yaml" in checked.err
