@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def write(store: Store, path: Path, *, form: str | None = None) -> Written:
 
     Raises:
         ConfigError: no such format, or one that is only read.
-        DataError: the format cannot hold what the graph says, or holds one split and the graph has no training split.
+        DataError: the format cannot hold what the graph says, or holds one split and the graph has no training split;
+            or the file cannot be written.
     """
     form = form or format_of(path.name, "--output")
     if form not in WRITTEN:
@@ -62,9 +64,9 @@ def write(store: Store, path: Path, *, form: str | None = None) -> Written:
             f"{form} holds the training split only, and the graph has none; take nquads, csv or tsv"
         )
     temporary = path.with_name(f".{path.name}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
     left = changed = 0
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         if form in RDF:
             write_rdf(store.quads(None if form in WITH_SPLITS else TRAIN), temporary, form)
         elif form == "obo":
@@ -72,8 +74,11 @@ def write(store: Store, path: Path, *, form: str | None = None) -> Written:
         else:
             _table(store, temporary, form)
         temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     missing = {split: sum(1 for _ in store.facts(split=split)) for split in splits}
     facts = len(store) - left - sum(missing.values())
     return Written(facts=facts, left=left, changed=changed, splits=missing)
