@@ -40,6 +40,9 @@ class Fact:
         confidence: from 0 to 1; None where nobody says.
         source: where it comes from: a file, a reference, the text that it was read in; empty where nobody says.
         split: ``train``, ``val`` or ``test``.
+
+    Raises:
+        DataError: the confidence is not in 0 to 1.
     """
 
     head: str
@@ -48,6 +51,11 @@ class Fact:
     confidence: float | None = None
     source: str = ""
     split: str = TRAIN
+
+    def __post_init__(self) -> None:
+        if self.confidence is not None and not 0.0 <= self.confidence <= 1.0:
+            place = f"{self.head} {self.relation} {self.tail}"
+            raise DataError(f"{place}: the confidence is {self.confidence}, and 0 to 1 is wanted")
 
 
 def quads(fact: Fact) -> Iterator[Quad]:

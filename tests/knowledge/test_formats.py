@@ -493,3 +493,14 @@ def test_obo_counts_what_it_does_not_keep(tmp_path: Path) -> None:
     )
     assert write(store, tmp_path / "x.obo") == Written(facts=4, left=2, changed=2)
     assert len(read(tmp_path / "x.obo")[0]) == 4
+
+
+def test_a_confidence_in_rdf_that_is_none_is_rejected(tmp_path: Path) -> None:
+    store = Store()
+    store.add([Fact("a", "r", "b", 0.5, "atlas"), Fact("c", "r", "d", 0.25, "atlas")])
+    write(store, tmp_path / "x.nt")
+    text = (tmp_path / "x.nt").read_text()
+    (tmp_path / "x.nt").write_text(text.replace('"0.5"', '"1.5"').replace('"0.25"', '"much"'))
+    back, _, rejected = read(tmp_path / "x.nt")
+    assert [one["reason"] for one in rejected] == ["confidence is not in 0 to 1"] * 2
+    assert {fact.confidence for fact in back.facts(evidence=True)} == {None}

@@ -242,3 +242,9 @@ def test_arrays_hold_the_links_of_each_split_in_the_order_of_names(store: Store,
 def test_any_name_comes_back(name: str) -> None:
     term = node(name)
     assert (name if name.startswith("_:") else name_of(term.value)) == name
+
+
+@pytest.mark.parametrize("confidence", [1.5, -0.1, float("nan"), float("inf")])
+def test_a_confidence_beyond_0_to_1_is_refused(confidence: float) -> None:
+    with pytest.raises(DataError, match=r"^a r b: the confidence is .*, and 0 to 1 is wanted"):
+        Fact("a", "r", "b", confidence)

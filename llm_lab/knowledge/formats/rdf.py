@@ -18,7 +18,7 @@ from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, RdfFor
 from llm_lab.data.record import Rejected
 from llm_lab.data.text_files import open_binary
 from llm_lab.errors import DataError
-from llm_lab.knowledge.fact import ABOUT_TRIPLES, REIFIES, evidence, graph_of, split_of
+from llm_lab.knowledge.fact import ABOUT_TRIPLES, CONFIDENCE, REIFIES, evidence, graph_of, split_of
 from llm_lab.knowledge.formats.source import GraphSource
 from llm_lab.knowledge.names import PREFIXES, iri, name_of
 
@@ -161,6 +161,9 @@ def _in_splits(
         if isinstance(one, Rejected):
             yield one
             continue
+        if one.predicate == CONFIDENCE and not _is_share(one.object):
+            yield Rejected(path.name, 0, "confidence is not in 0 to 1", str(one))
+            continue
         try:
             split = split_of(one.graph_name)
         except DataError as error:
@@ -172,6 +175,13 @@ def _in_splits(
         origin = name_of(one.graph_name.value) if foreign else source.provenance
         if origin and one.predicate not in ABOUT_TRIPLES:
             yield from evidence(placed, origin)
+
+
+def _is_share(term: object) -> bool:
+    try:
+        return isinstance(term, Literal) and 0.0 <= float(term.value) <= 1.0
+    except ValueError:
+        return False
 
 
 def _with_reifiers(found: Iterable[Quad | Rejected]) -> Iterator[Quad | Rejected]:
