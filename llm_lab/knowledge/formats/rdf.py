@@ -171,8 +171,8 @@ def _in_splits(
         here = own if split is None or isinstance(one.graph_name, DefaultGraph) else graph_of(split)
         placed = one if one.graph_name == here else Quad(one.subject, one.predicate, one.object, here)
         yield placed
-        foreign = split is None and isinstance(one.graph_name, NamedNode)
-        origin = name_of(one.graph_name.value) if foreign else source.provenance
+        graph = one.graph_name
+        origin = name_of(graph.value) if split is None and isinstance(graph, NamedNode) else source.provenance
         if origin and one.predicate not in ABOUT_TRIPLES:
             yield from evidence(placed, origin)
 
