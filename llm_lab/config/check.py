@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from llm_lab.config import (
     origins,
     rules,
+    rules_graph,  # noqa: F401 - registers its rule
     rules_injection,  # noqa: F401 - registers its rules
     rules_peft,  # noqa: F401 - registers its rules
     rules_problem,  # noqa: F401 - registers its rules

@@ -78,7 +78,9 @@ def _defaults(groups: Iterable[str]) -> Schema:
 def _choice(group: str, entry: Entry) -> Schema:
     """One file: the nodes in it by their own targets."""
     head = group.split("/", maxsplit=1)[0]
-    schema = _node(entry.data, head, mapping=head in GROUPS and GROUPS[head].mapping)
+    # A group inside of another builds what that one does, and has no plain values of its kind.
+    key = head if group == head or "_target_" in entry.data else group
+    schema = _node(entry.data, key, mapping=key in GROUPS and GROUPS[key].mapping)
     described = {"description": entry.comment} if entry.comment else {}
     return {**_titled(f"{group}={entry.name}", schema), **described}
 

@@ -57,7 +57,7 @@ GROUPS: dict[str, Group] = {
     "strategy": Group(base="llm_lab.strategies.parallel.Parallel"),
     "callbacks": Group(base="pytorch_lightning.Callback", mapping=True),
     "logger": Group(base="pytorch_lightning.loggers.Logger", mapping=True),
-    "knowledge": Group(),
+    "knowledge": Group(plain="llm_lab.knowledge.choice.Choice"),
     "pipeline": Group(mapping=True, plain="llm_lab.pipelines.steps.Step"),
     "ledger": Group(plain="llm_lab.tracking.ledger.Ledger"),
     "launch": Group(plain="llm_lab.launch.options.Launch"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import io
+import lzma
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,8 @@ from typing import BinaryIO, TextIO
 import fsspec  # type: ignore[import-untyped]
 
 from llm_lab.data.record import UnusableError
-from llm_lab.errors import ConfigError
+from llm_lab.data.source import PACKED
+from llm_lab.errors import ConfigError, DataError
 
 STANDARD_INPUT = Path("-")
 
@@ -41,12 +44,21 @@ def open_text(path: Path, *, encoding: str, newline: str) -> Iterator[TextIO]:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """Yield the bytes of a file, unpacked, or of standard input."""
+    """Yield the bytes of a file, unpacked, or of standard input.
+
+    Raises:
+        DataError: while they are read: the file is packed, and broken or cut off.
+    """
     if path == STANDARD_INPUT:
         yield sys.stdin.buffer
         return
-    with fsspec.open(str(path), "rb", compression="infer") as raw:
-        yield raw
+    try:
+        with fsspec.open(str(path), "rb", compression="infer") as raw:
+            yield raw
+    except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if path.suffix.lower() not in PACKED or getattr(error, "errno", None) is not None:
+            raise  # of the disk, not of what is packed
+        raise DataError(f"{path}: not {path.suffix} as it should be, or cut off: {error}") from error
 
 
 def check_text(value: str) -> str:

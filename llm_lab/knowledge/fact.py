@@ -9,10 +9,14 @@ from hashlib import blake2b
 
 from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 
+from llm_lab.config.nearest import did_you_mean
+from llm_lab.data.source import SPLIT_NAMES
+from llm_lab.data.spec import Split
+from llm_lab.errors import DataError
 from llm_lab.knowledge.names import META, SPLIT, identifier, iri, name_of, node
 
 STRING, LANGUAGE_STRING = "xsd:string", "rdf:langString"
-TRAIN = "train"
+TRAIN: Split = "train"
 REIFIES, CONFIDENCE, SOURCE = iri("rdf:reifies"), NamedNode(f"{META}confidence"), NamedNode(f"{META}source")
 ABOUT_TRIPLES = (REIFIES, CONFIDENCE, SOURCE)
 DECIMAL = iri("xsd:decimal")
@@ -36,6 +40,9 @@ class Fact:
         confidence: from 0 to 1; None where nobody says.
         source: where it comes from: a file, a reference, the text that it was read in; empty where nobody says.
         split: ``train``, ``val`` or ``test``.
+
+    Raises:
+        DataError: the confidence is not in 0 to 1.
     """
 
     head: str
@@ -45,21 +52,29 @@ class Fact:
     source: str = ""
     split: str = TRAIN
 
+    def __post_init__(self) -> None:
+        if self.confidence is not None and not 0.0 <= self.confidence <= 1.0:
+            place = f"{self.head} {self.relation} {self.tail}"
+            raise DataError(f"{place}: the confidence is {self.confidence}, and 0 to 1 is wanted")
+
 
 def quads(fact: Fact) -> Iterator[Quad]:
     """The quad of the triple, and those of its evidence: a reifier (RDF 1.2) per triple and source."""
-    head, relation, tail = node(fact.head), iri(fact.relation), term(fact.tail)
-    graph = graph_of(fact.split)
-    yield Quad(head, relation, tail, graph)
-    if fact.confidence is None and not fact.source:
-        return
-    triple = Triple(head, relation, tail)
-    reifier = NamedNode(META + blake2b(f"{triple}{fact.source}".encode(), digest_size=12).hexdigest())
+    found = Quad(node(fact.head), iri(fact.relation), term(fact.tail), graph_of(fact.split))
+    yield found
+    if fact.confidence is not None or fact.source:
+        yield from evidence(found, fact.source, fact.confidence)
+
+
+def evidence(found: Quad, source: str, confidence: float | None = None) -> Iterator[Quad]:
+    """The quads that say where a quad comes from, and how sure it is."""
+    triple, graph = found.triple, found.graph_name
+    reifier = NamedNode(META + blake2b(f"{triple}{source}".encode(), digest_size=12).hexdigest())
     yield Quad(reifier, REIFIES, triple, graph)
-    if fact.confidence is not None:
-        yield Quad(reifier, CONFIDENCE, Literal(f"{fact.confidence:.6f}", datatype=DECIMAL), graph)
-    if fact.source:
-        yield Quad(reifier, SOURCE, Literal(fact.source), graph)
+    if confidence is not None:
+        yield Quad(reifier, CONFIDENCE, Literal(f"{confidence:.6f}", datatype=DECIMAL), graph)
+    if source:
+        yield Quad(reifier, SOURCE, Literal(source), graph)
 
 
 def term(tail: str | Value) -> NamedNode | BlankNode | Literal:
@@ -84,7 +99,18 @@ def graph_of(split: str) -> Graph:
     return DefaultGraph() if split == TRAIN else NamedNode(SPLIT + split)
 
 
-def split_of(graph: Graph | BlankNode) -> str:
-    """The split that a graph holds; one that is none of ours is training data as well."""
-    found = graph.value if isinstance(graph, NamedNode) else ""
-    return found.removeprefix(SPLIT) if found.startswith(SPLIT) else TRAIN
+def split_of(graph: Graph | BlankNode) -> Split | None:
+    """The split that a graph holds; None of a graph that is none of ours.
+
+    Raises:
+        DataError: its name is that of a split which there is not.
+    """
+    if isinstance(graph, DefaultGraph):
+        return TRAIN
+    if not graph.value.startswith(SPLIT):
+        return None
+    name = graph.value.removeprefix(SPLIT)
+    if name not in SPLIT_NAMES:
+        near = did_you_mean(name, SPLIT_NAMES, form=f"{SPLIT}{{}}")
+        raise DataError(f"the graph {graph.value} names no split; {near}")
+    return SPLIT_NAMES[name]

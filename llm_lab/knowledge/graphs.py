@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from llm_lab import assets
 from llm_lab.config.compose import compose
+from llm_lab.config.described import check_described
 from llm_lab.config.fault import FaultsError
 from llm_lab.config.nearest import did_you_mean
 from llm_lab.config.search_path import layers
@@ -27,7 +28,7 @@ from llm_lab.knowledge.names import LABEL
 from llm_lab.knowledge.store import Store
 
 log = logging.getLogger(__name__)
-FORMAT = 2  # of the prepared folder; a change makes old folders unknown
+FORMAT = 3  # of the prepared folder; a change makes old folders unknown
 STORE = "store"
 GROUP = "knowledge"
 
@@ -51,7 +52,7 @@ def choice(name: str) -> dict[str, Any]:
     """The node of a choice of the group `knowledge`, from the user's folders, packs or ours.
 
     Raises:
-        ConfigError: there is none of that name; the nearest one is proposed.
+        ConfigError: there is none of that name, or it has a key that no graph has; the nearest one is proposed.
     """
     found = {
         path.stem: path for layer in reversed(layers()) for path in (layer.folder / GROUP).glob("*.yaml")
@@ -64,6 +65,7 @@ def choice(name: str) -> dict[str, Any]:
     if composed.faults:
         raise FaultsError(faults=composed.faults)
     node: Any = OmegaConf.to_container(composed.config[GROUP], resolve=True)
+    check_described(node, "llm_lab.knowledge.choice.Choice", GROUP)
     return dict(node)
 
 
@@ -137,18 +139,22 @@ def sources_of(node: Mapping[str, Any]) -> tuple[GraphSource, ...]:
         ConfigError: it names none.
     """
     if node.get("graph"):
-        return parse_graph(node["graph"])
+        return parse_graph(node["graph"], f"{GROUP}.graph")
     source = node.get("source")
     if not source:
         raise ConfigError("the graph names neither `graph` nor `source`")
     entries = {"train": source} if isinstance(source, str) else source
-    tables = {
-        name: {"uri": entry} if isinstance(entry, str) else dict(entry) for name, entry in entries.items()
-    }
-    for entry in tables.values():
-        form = entry.get("format") or format_of(entry["uri"], "source")
-        entry["format"] = "tsv" if form == "text" else form
-    return parse_graph(tables, "source")
+    tables = {name: _table(entry) for name, entry in entries.items()}
+    return parse_graph(tables, f"{GROUP}.source")
+
+
+def _table(entry: Any) -> Any:
+    """An entry of `source`, which is a table of tabs where its name tells nothing else."""
+    found = {"uri": entry} if isinstance(entry, str) else entry
+    if not isinstance(found, Mapping) or not isinstance(found.get("uri"), str):
+        return found  # which is told with its key
+    form = found.get("format") or format_of(found["uri"], f"{GROUP}.source")
+    return {**found, "format": "tsv" if form == "text" else form}
 
 
 def _labels(node: Mapping[str, Any]) -> list[Fact]:

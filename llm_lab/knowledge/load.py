@@ -15,14 +15,13 @@ from llm_lab.data.readers import as_uri
 from llm_lab.data.record import Rejected
 from llm_lab.data.rejects import RejectLog
 from llm_lab.errors import DataError
-from llm_lab.knowledge.fact import Fact, quads
 from llm_lab.knowledge.formats.obo import read_obo
 from llm_lab.knowledge.formats.rdf import RDF, read_rdf
 from llm_lab.knowledge.formats.source import GraphSource
 from llm_lab.knowledge.formats.tables import read_table
 from llm_lab.knowledge.store import Store
 
-READERS: dict[str, Callable[[Path, GraphSource], Iterator[Fact | Quad | Rejected]]] = {
+READERS: dict[str, Callable[[Path, GraphSource], Iterator[Quad | Rejected]]] = {
     **dict.fromkeys(RDF, read_rdf),
     "obo": read_obo,
     **dict.fromkeys(("csv", "tsv", "json", "jsonl", "parquet", "python"), read_table),
@@ -90,10 +89,6 @@ def _quads(sources: Iterable[GraphSource], rejects: RejectLog, done: Loaded, lic
             if isinstance(found, Rejected):
                 count += 1
                 rejects.add(found)
-                continue
-            if isinstance(found, Fact):
-                count += 1
-                yield from quads(found)
             else:
                 count += not Store.is_about(found)
                 yield found

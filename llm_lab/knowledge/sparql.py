@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyoxigraph import (
@@ -19,9 +20,11 @@ from pyoxigraph import (
 from llm_lab.errors import DataError
 from llm_lab.knowledge.names import identifier
 
+Terms = tuple[NamedNode | BlankNode | Literal | Triple | None, ...]
+
 _QUOTED = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*"""|\'\'\'(?:[^\'\\]|\\.|\'(?!\'\'))*\'\'\''
-    r"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|<[^<>\s]*>|#[^\n]*",
+    r"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|<[^<>\"{}|^`\s]*>|#[^\n\r]*",
     re.DOTALL,
 )
 _UPDATE = re.compile(
@@ -29,7 +32,11 @@ _UPDATE = re.compile(
 )
 _PREFIX = re.compile(r"\b(?:PREFIX\s+[\w.-]*:|BASE)\s*", re.IGNORECASE)
 _READS = re.compile(r"\s*(SELECT|ASK|CONSTRUCT|DESCRIBE)\b", re.IGNORECASE)
-_SERVICE = re.compile(r"(?<![\w:?$-])SERVICE(?![\w:-])", re.IGNORECASE)
+_BLANK = r"(?:\s|#[^\n\r]*+)*+"
+_ADDRESS = r"(?:<[^>]*>|[?$][^\s{]+|[^\s:{]*:[^\s{]*)"
+# Looked for in the query as it stands, texts and comments included: to tell those apart one would have to agree with
+# the engine's parser in everything, and that takes `1SERVICE:x{` too. Variables are passed over: `?service ?x {`.
+_SERVICE = re.compile(rf"[?$]\w+|(SERVICE){_BLANK}(?:SILENT{_BLANK})?{_ADDRESS}{_BLANK}\{{", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,23 +59,38 @@ def check_query(text: str) -> None:
             f"SPARQL: {found[1].upper()} changes the graph, which is open for reading only; "
             "open it for writing (Store(path=...).update) or build another one (`graph build`)"
         )
-    if _SERVICE.search(bare):
+    refuse_services(text)
+
+
+def refuse_services(text: str) -> None:
+    """Raise DataError for a text that asks another server, be it in a comment."""
+    if any(found[1] for found in _SERVICE.finditer(text)):
         raise DataError("SPARQL: SERVICE asks another server, which is refused: only this graph is queried")
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """What the engine complains of becomes one line, raised as DataError."""
+    try:
+        yield
+    except (SyntaxError, ValueError, RuntimeError, OSError) as error:
+        raise DataError(f"SPARQL: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
+
+
 def answers(found: QuerySolutions | QueryTriples | QueryBoolean) -> Answers:
-    """The answers of the engine as texts: identifiers of nodes, values of literals."""
+    """The answers of the engine as texts: identifiers of nodes, values of literals; reading may raise DataError."""
     if isinstance(found, QueryBoolean):
         return Answers(columns=("answer",), rows=iter([("true" if found else "false",)]))
     if isinstance(found, QueryTriples):
-        rows = (_row((one.subject, one.predicate, one.object)) for one in found)
-        return Answers(columns=("head", "relation", "tail"), rows=rows)
-    columns = tuple(variable.value for variable in found.variables)
-    return Answers(columns=columns, rows=(_row(tuple(one)) for one in found))
+        columns = ("head", "relation", "tail")
+        return Answers(columns=columns, rows=_rows((one.subject, one.predicate, one.object) for one in found))
+    return Answers(columns=tuple(one.value for one in found.variables), rows=_rows(map(tuple, found)))
 
 
-def _row(terms: Sequence[NamedNode | BlankNode | Literal | Triple | None]) -> tuple[str, ...]:
-    return tuple(_text(term) for term in terms)
+def _rows(found: Iterable[Terms]) -> Iterator[tuple[str, ...]]:
+    with told():  # the engine works while the rows are read
+        for terms in found:
+            yield tuple(_text(term) for term in terms)
 
 
 def _text(term: NamedNode | BlankNode | Literal | Triple | None) -> str:

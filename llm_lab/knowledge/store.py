@@ -34,7 +34,7 @@ from llm_lab.knowledge.fact import (
 )
 from llm_lab.knowledge.names import ALIAS, INSTANCE_OF, LABEL, PREFIXES, identifier, iri, node
 from llm_lab.knowledge.nearest_labels import Nearest
-from llm_lab.knowledge.sparql import Answers, answers, check_query
+from llm_lab.knowledge.sparql import Answers, answers, check_query, refuse_services, told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,25 +142,22 @@ class Store:
         """The answers to a SPARQL query; the usual prefixes are there, `:x` is the entity or relation x.
 
         Raises:
-            DataError: the query is wrong, an update, or asks another server.
+            DataError: the query is wrong, an update, or asks another server; reading the rows may raise it as well.
         """
         check_query(text)
-        try:
+        with told():
             return answers(self._engine.query(text, prefixes=PREFIXES))
-        except (SyntaxError, ValueError, RuntimeError, OSError) as error:
-            raise DataError(f"SPARQL: {str(error).splitlines()[0]}") from error
 
     def update(self, text: str) -> None:
         """Apply a SPARQL update.
 
         Raises:
-            DataError: the graph is open for reading only, or the update is wrong.
+            DataError: the graph is open for reading only, or the update is wrong or asks another server.
         """
         self._writable()
-        try:
+        refuse_services(text)
+        with told():
             self._engine.update(text, prefixes=PREFIXES)
-        except (SyntaxError, ValueError, RuntimeError, OSError) as error:
-            raise DataError(f"SPARQL: {str(error).splitlines()[0]}") from error
 
     def label(self, name: str, language: str = "en") -> str:
         """The label in a language, else one in no language, else in any; the identifier where there is none."""
@@ -261,9 +258,7 @@ def _opened(path: Path | None, *, read_only: bool) -> pyoxigraph.Store:
 
 
 def _fact(quad: Quad) -> Fact:
-    return Fact(
-        identifier(quad.subject),
-        identifier(quad.predicate),
-        tail_of(quad.object),
-        split=split_of(quad.graph_name),
-    )
+    split = split_of(quad.graph_name)
+    if split is None:
+        raise DataError(f"the graph holds facts in {quad.graph_name}, which is no split: load its files anew")
+    return Fact(identifier(quad.subject), identifier(quad.predicate), tail_of(quad.object), split=split)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,6 +16,9 @@ from llm_lab.errors import LabError
 FAILED, OUT_OF_MEMORY = "failed", "out_of_memory"
 _NO_MEMORY = ("OutOfMemoryError", "MemoryError")
 _CPU_ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"  # torch raises a RuntimeError on a CPU
+OF_PLACES = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+)  # fmt: skip
 masked: ContextVar[Callable[[str], str]] = ContextVar("masked", default=str)
 """Takes the open run's secrets out of a text."""
 
@@ -21,14 +26,26 @@ masked: ContextVar[Callable[[str], str]] = ContextVar("masked", default=str)
 def report(error: BaseException) -> int:
     """Write the traceback to the run's log file and one line to the terminal; return exit code 1.
 
-    Without an open run (no log file yet) the traceback goes to ``llm_lab-error.log`` in the working directory.
+    Without an open run (no log file yet) the traceback goes to ``llm_lab-error.log`` in the working directory. A place
+    that cannot be written has no traceback: there is nothing to find out.
     """
+    if isinstance(error, OSError) and error.errno in OF_PLACES and error.filename:
+        sys.stderr.write(f"error: {masked.get()(_of_place(error))}\n")
+        return 1
     path = _log_file()
     with path.open("a", encoding="utf-8") as file:
         file.write(masked.get()("".join(traceback.format_exception(error))))
     first = masked.get()((str(error).strip().splitlines() or [""])[0])
     sys.stderr.write(f"error: {type(error).__name__}: {first} (traceback in {path})\n")
     return 1
+
+
+def _of_place(error: OSError) -> str:
+    from llm_lab.assets import home
+
+    place = Path(os.fsdecode(error.filename)).absolute()
+    hint = "; LLM_LAB_HOME names another folder for what is kept" if place.is_relative_to(home()) else ""
+    return f"{place}: {error.strerror}{hint}"
 
 
 def describe(error: BaseException) -> dict[str, str]:

@@ -117,10 +117,12 @@ def _convert(words: Words) -> int:
 
     store, output = open_graph(_place(words)), _output(words)
     form = words.flags.get("format")
-    left = write(store, output, form=str(form) if form else None)
-    print(
-        f"wrote {len(store) - left:,} facts to {output}" + (f"; {left:,} have no words in it" if left else "")
-    )
+    done = write(store, output, form=str(form) if form else None)
+    notes = {"have no words in it": done.left, "lose their language or type": done.changed}
+    told = "".join(f"; {count:,} {what}" for what, count in notes.items() if count)
+    print(f"wrote {done.facts:,} facts to {output}{told}")
+    if done.splits:
+        print(f"left out, since the format holds the training split only: {_by_split(done.splits)}")
     return 0
 
 
@@ -152,8 +154,8 @@ def _build(words: Words) -> int:
         rejected=_output(words).with_suffix(".rejected.jsonl"),
         classes="classes" in words.flags,
     )
-    write(store, _output(words), form=flags.get("format"))
-    print(f"{told}; wrote {len(store):,} facts to {_output(words)}")
+    done = write(store, _output(words), form=flags.get("format"))
+    print(f"{told}; wrote {done.facts:,} facts to {_output(words)}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from llm_lab.errors import ConfigError, DataError
 from llm_lab.knowledge.fact import Fact, Value
 from llm_lab.knowledge.formats.source import parse_graph
-from llm_lab.knowledge.formats.write import write
+from llm_lab.knowledge.formats.write import Written, write
+from llm_lab.knowledge.ids import ids
 from llm_lab.knowledge.load import Loaded, load
 from llm_lab.knowledge.store import Store
 
@@ -80,6 +82,24 @@ def test_formats_without_graphs_hold_a_graph_of_one_split(
     assert shown(read(tmp_path / name)[0]) == shown(store)
 
 
+@pytest.mark.parametrize("name", [*EVERYTHING, *ONE_SPLIT, "x.obo"])
+def test_what_is_said_to_be_written_is_read_back(name: str, tmp_path: Path) -> None:
+    store = Store()
+    store.add(
+        [Fact("a", "r", f"b{number}", split=split) for number, split in enumerate(("train", "val", "test"))]
+    )
+    done = write(store, tmp_path / name)
+    back = read(tmp_path / name)[0]
+    assert done.facts == len([fact for fact in back.facts() if fact.relation == "r"])
+    assert done.splits == ({} if name in EVERYTHING else {"val": 1, "test": 1})
+    assert back.splits == (("train", "val", "test") if name in EVERYTHING else ("train",))
+    tests = Store()
+    tests.add([Fact("a", "r", "b", split="test")])
+    if name not in EVERYTHING:
+        with pytest.raises(DataError, match="holds the training split only, and the graph has none"):
+            write(tests, tmp_path / name)
+
+
 OBO = """format-version: 1.2
 
 [Term]
@@ -121,7 +141,7 @@ def test_obo(tmp_path: Path) -> None:
         (13, "no quoted text"),
         (16, "broken line"),
     ]
-    assert write(store, tmp_path / "y.obo") == 0
+    assert write(store, tmp_path / "y.obo") == Written(facts=len(store))
     assert shown(read(tmp_path / "y.obo")[0]) == shown(store)
 
 
@@ -253,6 +273,31 @@ def test_rows_inside_of_json_and_python(tmp_path: Path) -> None:
             {"a": {"uri": "x.csv", "relations": {"r": {"to": "entity"}}}},
             r"graph.a.relations.r: names no `column`",
         ),
+        (
+            {"a": {"uri": "x.csv", "relations": ["x"]}},
+            r"graph.a.relations: must be a mapping or null, not a list",
+        ),
+        ({"a": {"uri": "x.csv", "relations": {"r": 5}}}, r"graph.a.relations.r: must be a mapping, not 5"),
+        (
+            {"a": {"uri": "x.csv", "relations": {"r": {"column": "c", "to": "integr"}}}},
+            r"graph.a.relations.r.to: unknown type `integr`; did you mean `integer`",
+        ),
+        (
+            {"a": {"uri": "x.csv", "relations": {"r": {"column": "c", "pattern": "("}}}},
+            r"graph.a.relations.r.pattern: '\(' is no regular expression: missing \)",
+        ),
+        (
+            {"a": {"uri": "x.csv", "relations": {"r": {"column": "c", "patern": "x"}}}},
+            r"graph.a.relations.r.patern: unknown key; did you mean `pattern`",
+        ),
+        ({"a": {"uri": "x.csv", "labels": {"en_US": "name"}}}, r"graph.a.labels: 'en_US' is no language tag"),
+        ({"a": {"uri": "x.csv", "language": "?"}}, r"graph.a.language: '\?' is no language tag"),
+        (
+            {"a": {"uri": "x.csv", "label_lists": {"column": "c"}}},
+            r"graph.a.label_lists: wants column, language, text",
+        ),
+        ({"a": {"uri": "x.csv", "where": {"year": 1999}}}, r"graph.a.where.year: must be a text, not 1999"),
+        ({"a": 5}, r"graph.a: a URI or a mapping that holds `uri` is wanted, found 5"),
     ],
 )
 def test_a_wrong_source_is_told(graph: Any, message: str) -> None:
@@ -304,3 +349,158 @@ def test_nesting_without_end_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("[" * 100_000)
     with pytest.raises(DataError, match="not (JSON|Python)"):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.nq", "<urn:x:a> <urn:x:r> <urn:x:b> <urn:my:graph> .\n_:e <urn:x:r> <urn:x:b> _:g .\n"),
+        ("x.trig", "<urn:my:graph> { <urn:x:a> <urn:x:r> <urn:x:b> } _:g { _:e <urn:x:r> <urn:x:b> }"),
+        (
+            "x.jsonld",
+            """[{"@id": "urn:my:graph", "@graph": [{"@id": "urn:x:a", "urn:x:r": {"@id": "urn:x:b"}}]},
+            {"@id": "_:g", "@graph": [{"@id": "_:e", "urn:x:r": {"@id": "urn:x:b"}}]}]""",
+        ),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_facts_of_a_graph_of_ones_own_belong_to_the_split_of_the_file(
+    name: str, text: str, split: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    store, done, _ = read(tmp_path / name, split=split)
+    assert len(list(store.facts(split=split))) == len(store) == done.rows.total() == 2
+    assert store.splits == (split,)
+    assert next(store.facts("urn:x:a", evidence=True)).source == "urn:my:graph"
+    assert len(ids(store).splits[split]) == 2
+
+
+def test_a_split_that_there_is_not_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    line = "<urn:x:a> <urn:x:r> <urn:x:b> <urn:kg-split:{}> .\n"
+    (tmp_path / "x.nq").write_text(line.format("tset"))
+    with pytest.raises(
+        DataError, match="x.nq: .*urn:kg-split:tset names no split; did you mean `urn:kg-split:test`"
+    ):
+        read(tmp_path / "x.nq")
+    for said, split in (("test", "test"), ("dev", "val"), ("train", "train")):
+        (tmp_path / "x.nq").write_text(line.format(said))
+        assert read(tmp_path / "x.nq")[0].splits == (split,)
+
+
+def test_facts_in_a_graph_that_no_reader_made_are_not_taken_for_training() -> None:
+    store = Store()
+    store.update("INSERT DATA { GRAPH <urn:my:graph> { :a :r :b } }")
+    with pytest.raises(DataError, match="holds facts in <urn:my:graph>, which is no split"):
+        list(store.facts())
+
+
+def test_facts_of_rdf_say_the_source_of_their_file(tmp_path: Path) -> None:
+    (tmp_path / "x.ttl").write_text("<urn:x:a> <urn:x:r> <urn:x:b> .")
+    store = read(tmp_path / "x.ttl", provenance="atlas")[0]
+    assert [fact.source for fact in store.facts(evidence=True)] == ["atlas"]
+
+
+GOOD = {"head": "a", "relation": "r", "tail": "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "how", "reason"),
+    [
+        ("x.csv", "head,relation,tail,language\na,r,b,en\na,r,b,en_US\n", {}, "not a fact"),
+        ("x.csv", "head,relation,tail,datatype\na,r,b,\na,r,b,_:d\n", {}, "not a fact"),
+        ("x.tsv", "a\tr\tb\na\t_:r\tb\n", {}, "not a fact"),
+        ("x.obo", "[Term]\nid: X:1\nrelationship: _:r X:3\nrelationship: r X:2\n", {}, "not a fact"),
+        (
+            "x.json",
+            [GOOD, {"head": "a", "relation": "r", "datatype": "xsd:string"}],
+            {"rows": "*"},
+            "empty field",
+        ),
+        (
+            "x.json",
+            [{"id": "a", "names": [{"t": "A", "l": "en"}]}, {"id": "b", "names": ["B"]}],
+            {"subject": "id", "label_lists": {"column": "names", "text": "t", "language": "l"}},
+            "labels are no list of objects",
+        ),
+        ("x.json", [{"in": [GOOD]}, {"out": []}], {"rows": "*.in.*"}, "no such key"),
+        ("x.json", [[GOOD], 5], {"rows": "*.*"}, "neither a list nor an object"),
+    ],
+)
+def test_a_row_that_makes_no_fact_is_rejected_alone(
+    name: str, rows: Any, how: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(rows if isinstance(rows, str) else json.dumps(rows))
+    store, done, rejected = read(tmp_path / name, **how)
+    assert [one["reason"] for one in rejected] == [reason]
+    assert rejected[0]["line"] == (2 if isinstance(rows, list) else 3 if name != "x.tsv" else 2)
+    assert len(store) and done.rejected["total"] == 1
+
+
+@pytest.mark.parametrize("depth", [8_000, 20_000])
+def test_json_that_is_too_deep_for_the_engine_is_refused(depth: int, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonld").write_text('{"urn:x:r":' * depth + '"[[\\"{{"' + "}" * depth)
+    with pytest.raises(DataError, match=r"x.jsonld: line 1: .* nested deeper than 200"):
+        read(tmp_path / "x.jsonld")
+    flat = [{"@id": f"urn:x:{number}", "urn:x:r": ["[{" * depth]} for number in range(300)]
+    (tmp_path / "x.jsonld").write_text(json.dumps(flat))
+    assert len(read(tmp_path / "x.jsonld")[0]) == 300
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("name", ["x.nt", "x.nq", "x.ttl", "x.trig", "x.jsonld", "x.rdf"])
+def test_a_byte_order_mark_is_no_part_of_the_first_statement(name: str, packed: str, tmp_path: Path) -> None:
+    store = Store()
+    store.add([Fact("urn:x:a", "urn:x:r", "urn:x:b"), Fact("urn:x:c", "urn:x:r", "urn:x:d")])
+    write(store, tmp_path / name)
+    content = b"\xef\xbb\xbf" + (tmp_path / name).read_bytes()
+    (tmp_path / (name + packed)).write_bytes(gzip.compress(content) if packed else content)
+    back, _, rejected = read(tmp_path / (name + packed))
+    assert shown(back) == shown(store) and not rejected
+
+
+odd = st.text(st.sampled_from("ab \t\n\r\"\\'!{}[]:|,\u00a0\u2028"), min_size=1, max_size=8)
+odd_names = odd.filter(lambda name: not name.startswith("_:"))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    links=st.lists(st.tuples(odd_names, odd_names, odd_names), min_size=1, max_size=3),
+    texts=st.lists(
+        st.tuples(odd_names, st.sampled_from(["rdfs:label", "skos:altLabel", "skos:definition"]), odd)
+    ),
+)
+def test_obo_keeps_names_and_texts_as_they_are(links: list[Any], texts: list[Any], tmp_path: Path) -> None:
+    store = Store()
+    store.add([Fact(*link) for link in links])
+    store.add([Fact(head, relation, Value(text, "rdf:langString", "en")) for head, relation, text in texts])
+    store.add([Fact(fact.head, "rdf:type", "owl:Class") for fact in list(store.facts())])
+    assert write(store, tmp_path / "x.obo") == Written(facts=len(store))
+    back, _, rejected = read(tmp_path / "x.obo")
+    assert shown(back) == shown(store) and not rejected
+
+
+def test_obo_counts_what_it_does_not_keep(tmp_path: Path) -> None:
+    store = Store()
+    store.add(
+        [
+            Fact("a", "rdfs:label", Value("Hund", "rdf:langString", "de")),
+            Fact("a", "xref", Value("5", "xsd:integer")),
+            Fact("a", "xref", Value("")),
+            Fact("a", "age", Value("5", "xsd:integer")),
+            Fact("a", "rdf:type", "owl:Class"),
+            Fact("a", "r", "b"),
+        ]
+    )
+    assert write(store, tmp_path / "x.obo") == Written(facts=4, left=2, changed=2)
+    assert len(read(tmp_path / "x.obo")[0]) == 4
+
+
+def test_a_confidence_in_rdf_that_is_none_is_rejected(tmp_path: Path) -> None:
+    store = Store()
+    store.add([Fact("a", "r", "b", 0.5, "atlas"), Fact("c", "r", "d", 0.25, "atlas")])
+    write(store, tmp_path / "x.nt")
+    text = (tmp_path / "x.nt").read_text()
+    (tmp_path / "x.nt").write_text(text.replace('"0.5"', '"1.5"').replace('"0.25"', '"much"'))
+    back, _, rejected = read(tmp_path / "x.nt")
+    assert [one["reason"] for one in rejected] == ["confidence is not in 0 to 1"] * 2
+    assert {fact.confidence for fact in back.facts(evidence=True)} == {None}

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Self
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from llm_lab.errors import DataError
 from llm_lab.knowledge.fact import Fact, Value
 from llm_lab.knowledge.ids import ids
 from llm_lab.knowledge.names import TYPE, name_of, node
+from llm_lab.knowledge.sparql import answers
 from llm_lab.knowledge.store import Evidence, Store
 
 FACTS = [
@@ -84,9 +91,96 @@ def test_a_word_in_a_text_is_no_update_and_no_service(store: Store) -> None:
     assert list(store.query(text).rows) == []
 
 
-def test_another_server_is_never_asked(store: Store) -> None:
+SERVICES = (
+    "SELECT * {{ SERVICE <{url}> {{ ?a ?b ?c }} }}",
+    "SELECT * {{ service # a word\r silent # {{ :x {{\n<{url}>{{ ?a ?b ?c }} }}",
+    "PREFIX :<{url}> SELECT * {{ SERVICE:colon{{ ?a ?b ?c }} }}",
+    "PREFIX x:<{url}> SELECT * {{ SERVICEx:y#z\n{{ ?a ?b ?c }} }}",
+    "PREFIX x:<{url}> SELECT * {{ SERVICE x:\\#\\'a%20b {{ ?a ?b ?c }} }}",
+    "BASE <{url}> SELECT * {{ SERVICESILENT<>{{ ?a ?b ?c }} }}",
+    "SELECT * {{ ?s ?p 1SERVICE <{url}digit> {{ ?a ?b ?c }} }}",
+    "PREFIX :<{url}> SELECT * {{ ?s ?p trueSERVICE:true {{ ?a ?b ?c }} }}",
+    "SELECT * {{ ?s ?p ?o FILTER(1<2)SERVICE?o{{ ?a ?b ?c }}FILTER(3>2) }}",
+    "SELECT * {{ ?s ?p ?o FILTER(1 <:b&&'>'=?c) SERVICE <{url}> {{ ?x ?y ?z }} FILTER('a'='b') }}",
+    "SELECT * {{ FILTER EXISTS {{ SERVICE <{url}> {{ ?a ?b ?c }} }} }}",
+)
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[str]]]:
+    """A server on this machine, and what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_error(500)
+
+        do_GET = do_POST  # noqa: N815 - a name of the library
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as listening:
+        Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}/", asked
+        listening.shutdown()
+
+
+@pytest.mark.parametrize("text", SERVICES)
+def test_another_server_is_never_asked(store: Store, server: tuple[str, list[str]], text: str) -> None:
+    url, asked = server
+    store.add([Fact("Q1", "at", Value("1", "xsd:integer")), Fact("Q1", "at", Value("true", "xsd:boolean"))])
+    query = text.format(url=url)
     with pytest.raises(DataError, match="SERVICE asks another server"):
-        store.query("SELECT * { SERVICE <http://example.org/sparql> { ?s ?p ?o } }")
+        list(store.query(query).rows)
+    with pytest.raises(DataError, match="SERVICE asks another server"):
+        store.update(query.replace("SELECT *", "INSERT { ?a ?b ?c } WHERE"))
+    assert asked == []
+
+
+blanks = st.lists(st.sampled_from([" ", "\n", "\t", "# {:}\n", "#<\r"]), max_size=3).map("".join)
+before = st.sampled_from(
+    ["", "?s ?p 1", "?s ?p true", "?s ?p ?o .", "FILTER(1<2)", "{}", "?s ?p 'a?b'", "?s a :x;."]
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    before=before,
+    word=st.sampled_from(["SERVICE", "service", "SerVice"]),
+    silent=st.sampled_from(["", "SILENT", "silent"]),
+    blanks=st.tuples(blanks, blanks, blanks, blanks),
+    place=st.sampled_from(["<{url}>", ":x", "?s", "$p", "rdfs:label"]),
+)
+def test_no_way_of_writing_it_reaches_a_server(
+    server: tuple[str, list[str]], before: str, word: str, silent: str, blanks: tuple[str, ...], place: str
+) -> None:
+    url, asked = server
+    gaps = iter(blanks)
+    clause = f"{before}{next(gaps)}{word}{next(gaps)}{silent}{next(gaps)}{place.format(url=url)}{next(gaps)}"
+    with pytest.raises(DataError):
+        list(Store().query(f"PREFIX :<{url}> SELECT * {{ {clause}{{ ?a ?b ?c }} }}").rows)
+    assert asked == []
+
+
+def test_a_variable_may_be_named_service(store: Store) -> None:
+    text = "SELECT ?service ?my_service ?o { ?service ?my_service ?o . { ?service :service ?o } }"
+    assert list(store.query(text).rows) == []
+
+
+def test_what_the_engine_says_while_rows_are_read_is_one_line() -> None:
+    class Failing:
+        variables = ()
+
+        def __iter__(self) -> Self:
+            return self
+
+        def __next__(self) -> tuple[()]:
+            raise OSError("the disk\nis gone")
+
+    with pytest.raises(DataError, match=r"^SPARQL: the disk$"):
+        list(answers(Failing()).rows)  # type: ignore[arg-type]
 
 
 def test_a_wrong_query_is_one_line(store: Store) -> None:
@@ -148,3 +242,9 @@ def test_arrays_hold_the_links_of_each_split_in_the_order_of_names(store: Store,
 def test_any_name_comes_back(name: str) -> None:
     term = node(name)
     assert (name if name.startswith("_:") else name_of(term.value)) == name
+
+
+@pytest.mark.parametrize("confidence", [1.5, -0.1, float("nan"), float("inf")])
+def test_a_confidence_beyond_0_to_1_is_refused(confidence: float) -> None:
+    with pytest.raises(DataError, match=r"^a r b: the confidence is .*, and 0 to 1 is wanted"):
+        Fact("a", "r", "b", confidence)

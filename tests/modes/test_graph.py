@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import multiprocessing
 import re
 import signal
@@ -80,6 +83,16 @@ def test_convert_there_and_back(desk: Path, lab: Lab) -> None:
         assert result.code == 0, result.err
         assert result.out == f"wrote 4 facts to {name}\n"
         assert "triples    4 of two entities" in lab("graph", "stats", name).out
+
+
+def test_convert_says_which_splits_a_format_leaves_out(desk: Path, lab: Lab) -> None:
+    (desk / "split.csv").write_text("head,relation,tail,split\na,r,b,train\nc,r,d,test\n")
+    result = lab("graph", "convert", "split.csv", "--output", "s.ttl")
+    assert result.code == 0, result.err
+    assert result.out.splitlines() == [
+        "wrote 1 facts to s.ttl",
+        "left out, since the format holds the training split only: test 1",
+    ]
 
 
 def test_build_from_a_table(desk: Path, lab: Lab) -> None:
@@ -160,6 +173,9 @@ def test_entail_by_the_semantics_that_is_asked_for(desk: Path, lab: Lab) -> None
     part = "<http://example.org/paw> <http://example.org/partOf> <http://example.org/rex>"
     assert animal in found["rdfs"] and animal in found["owl_rl"]
     assert part in found["owl_rl"] and part not in found["rdfs"]
+    assert not any(
+        line.startswith("<http://www.w3.org/") for text in found.values() for line in text.splitlines()
+    )
     result = lab("graph", "entail", "schema.ttl", "--semantics", "owl", "--output", "x.nt")
     assert result.code == 2 and "one of rdfs, owl_rl" in result.err
 
@@ -210,3 +226,62 @@ def test_names_are_shown_as_they_are(desk: Path, lab: Lab) -> None:
     assert "urn:x:b " in lab("graph", "stats", "odd.nt").out
     (desk / "odd.tsv").write_text("a\t[bold]r\tc\n")
     assert "[bold]r" in lab("graph", "stats", "odd.tsv").out
+
+
+CHOICE = """# Mine.
+name: mine
+licence: mine
+source: null
+graph: {uri: file://world.csv, subject: id, relations: {age: {column: age, to: integer}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("source: null", "sorce: x", "knowledge.sorce: unknown key"),
+        ("to: integer", "to: integr", "knowledge.graph.relations.age.to: unknown type `integr`"),
+    ],
+)
+def test_a_choice_that_is_written_wrong_is_told(
+    right: str, wrong: str, message: str, desk: Path, lab: Lab
+) -> None:
+    folder = desk / "conf" / "knowledge"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(CHOICE.replace(right, wrong))
+    near = "did you mean `" + ("source" if "sorce" in wrong else "integer")
+    shown = lab("graph", "stats", "mine")
+    assert shown.code == 2
+    assert message in shown.err and near in shown.err
+    checked = lab("check", "+experiment=link_prediction", "knowledge=mine")
+    assert checked.code == 2
+    assert message in checked.err and near.replace("`source", "`knowledge.source") in checked.err
+    assert "mine.yaml" in checked.err
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    desk: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (desk / "taken").touch()
+    (desk / "folder.ttl").mkdir()
+    for output in ("taken/x.ttl", "folder.ttl", "/proc/x.ttl"):
+        result = lab("graph", "convert", "world.tsv", "--output", output)
+        assert result.code == 1
+        assert f"{output} cannot be written: " in result.err
+    monkeypatch.setenv("LLM_LAB_HOME", str(desk / "taken"))
+    result = lab("graph", "stats", "world.tsv")
+    assert result.code == 1
+    assert f"error: {desk}/taken" in result.err and "LLM_LAB_HOME names another folder" in result.err
+    assert not (desk / "llm_lab-error.log").exists()
+
+
+@pytest.mark.parametrize("name", ["x.tsv.gz", "x.nt.gz", "x.ttl.bz2", "x.ttl.gz", "x.json.xz"])
+@pytest.mark.parametrize("cut", [0, 400])
+def test_a_packed_file_that_is_broken_is_one_line(name: str, cut: int, desk: Path, lab: Lab) -> None:
+    pack = {"gz": gzip, "bz2": bz2, "xz": lzma}[name.rpartition(".")[2]].compress
+    text = "".join(f"<urn:x:{number * 7919 % 100_003}> <urn:x:r> <urn:x:b> .\n" for number in range(500))
+    content = pack(text.encode())[:cut] or b"not packed"
+    (desk / name).write_bytes(content)
+    result = lab("graph", "stats", name)
+    assert result.code == 1
+    assert name in result.err and "or cut off" in result.err and "traceback" not in result.err

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO, cast
 from xml.parsers import expat
 
 import pyoxigraph
@@ -14,9 +18,9 @@ from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, RdfFor
 from llm_lab.data.record import Rejected
 from llm_lab.data.text_files import open_binary
 from llm_lab.errors import DataError
-from llm_lab.knowledge.fact import REIFIES, graph_of
+from llm_lab.knowledge.fact import ABOUT_TRIPLES, CONFIDENCE, REIFIES, evidence, graph_of, split_of
 from llm_lab.knowledge.formats.source import GraphSource
-from llm_lab.knowledge.names import PREFIXES, iri
+from llm_lab.knowledge.names import PREFIXES, iri, name_of
 
 RDF = {
     "ntriples": RdfFormat.N_TRIPLES,
@@ -30,7 +34,9 @@ BY_LINE = {"ntriples", "nquads"}
 WHOLE = {"rdfxml", "jsonld"}  # one document: after an error nothing of it can be trusted
 LINES = 20_000  # parsed together; a block with an error is parsed again line by line
 SHOWN = 200  # letters of a statement that is too long
+DEPTH = 200  # of nested JSON; JSON-LD of a few thousand overflows the engine's stack
 PARTS = ("subject", "predicate", "object")
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{}]', re.DOTALL)
 _PLACE = re.compile(r"Parser error (?:at|between) [\w ]+: ")
 SUBJECT, PREDICATE, OBJECT, STATEMENT, RDF_TYPE = (
     iri(f"rdf:{name}") for name in (*PARTS, "Statement", "type")
@@ -40,20 +46,34 @@ SUBJECT, PREDICATE, OBJECT, STATEMENT, RDF_TYPE = (
 def read_rdf(path: Path, source: GraphSource) -> Iterator[Quad | Rejected]:
     """Yield the quads of a file; of N-Triples each broken line, of Turtle each broken statement is rejected.
 
-    Statements about triples in the old way (``rdf:subject`` and so on), as JSON-LD needs them, become reifiers.
+    Statements about triples in the old way (``rdf:subject`` and so on), as JSON-LD needs them, become reifiers. Facts
+    of a named graph that is no split's belong to the split of the file, with the graph as their source.
 
     Raises:
-        DataError: RDF/XML or JSON-LD is broken: these are one document; or something is longer than the parser takes.
+        DataError: RDF/XML or JSON-LD is broken: these are one document; something is longer or deeper than the parser
+            takes; or a graph has the name of a split that there is not.
     """
     form = source.format or ""
     if form == "rdfxml":
         _check_xml(path)
+    if form == "jsonld":
+        _check_depth(path)
     read = _lines if form in BY_LINE else _statements
-    yield from _with_reifiers(_in_graph(read(path, form), source))
+    yield from _in_splits(_with_reifiers(read(path, form)), path, source)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file without a byte-order mark, which the parser takes for a part of the first statement."""
+    with open_binary(path) as raw:
+        stream = BufferedReader(cast("RawIOBase", raw))
+        if stream.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+            stream.read(len(BOM_UTF8))
+        yield stream
 
 
 def _lines(path: Path, form: str) -> Iterator[Quad | Rejected]:
-    with open_binary(path) as stream:
+    with _opened(path) as stream:
         number = 1
         while block := list(islice(stream, LINES)):
             try:
@@ -80,7 +100,7 @@ def _parsed(text: bytes, form: str) -> Iterator[Quad]:
 
 
 def _statements(path: Path, form: str) -> Iterator[Quad | Rejected]:
-    with open_binary(path) as stream:
+    with _opened(path) as stream:
         parser = pyoxigraph.parse(
             stream, RDF[form], base_iri=path.absolute().as_uri(), rename_blank_nodes=True
         )
@@ -115,20 +135,53 @@ def _check_xml(path: Path) -> None:
             raise DataError(f"{path}: line {error.lineno}: {expat.ErrorString(error.code)}") from error
 
 
+def _check_depth(path: Path) -> None:
+    """Refuse JSON that is nested deeper than the engine's stack takes, which would end the process."""
+    depth = 0
+    with open_binary(path) as stream:
+        for found in _BRACKET.finditer(stream.read()):
+            depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+            if depth > DEPTH:
+                line = found.string.count(b"\n", 0, found.start()) + 1
+                raise DataError(f"{path}: line {line}: objects and lists are nested deeper than {DEPTH}")
+
+
 def _reason(error: SyntaxError) -> str:
     """What is wrong at which column; the line is told beside it, and is the parser's own only where it reads all."""
     said = _PLACE.sub("", str(error.msg or error).splitlines()[0])
     return f"column {error.offset}: {said}" if error.offset else said
 
 
-def _in_graph(found: Iterable[Quad | Rejected], source: GraphSource) -> Iterator[Quad | Rejected]:
-    """Put what stands in the default graph into the graph of the source's split."""
-    graph = graph_of(source.split)
+def _in_splits(
+    found: Iterable[Quad | Rejected], path: Path, source: GraphSource
+) -> Iterator[Quad | Rejected]:
+    """Put each quad into the graph of a split; that of a foreign graph belongs to the source's, and names its graph."""
+    own = graph_of(source.split)
     for one in found:
-        if isinstance(one, Quad) and isinstance(one.graph_name, DefaultGraph) and source.split != "train":
-            yield Quad(one.subject, one.predicate, one.object, graph)
-        else:
+        if isinstance(one, Rejected):
             yield one
+            continue
+        if one.predicate == CONFIDENCE and not _is_share(one.object):
+            yield Rejected(path.name, 0, "confidence is not in 0 to 1", str(one))
+            continue
+        try:
+            split = split_of(one.graph_name)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        here = own if split is None or isinstance(one.graph_name, DefaultGraph) else graph_of(split)
+        placed = one if one.graph_name == here else Quad(one.subject, one.predicate, one.object, here)
+        yield placed
+        graph = one.graph_name
+        origin = name_of(graph.value) if split is None and isinstance(graph, NamedNode) else source.provenance
+        if origin and one.predicate not in ABOUT_TRIPLES:
+            yield from evidence(placed, origin)
+
+
+def _is_share(term: object) -> bool:
+    try:
+        return isinstance(term, Literal) and 0.0 <= float(term.value) <= 1.0
+    except ValueError:
+        return False
 
 
 def _with_reifiers(found: Iterable[Quad | Rejected]) -> Iterator[Quad | Rejected]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from llm_lab.config.described import check_described
 from llm_lab.config.nearest import did_you_mean
 from llm_lab.data.source import PACKED, SPLIT_NAMES
 from llm_lab.data.spec import Split
@@ -19,6 +21,16 @@ SUFFIXES = {
     ".tsv": "tsv", ".tab": "tsv", ".txt": "tsv", ".csv": "csv", ".json": "json", ".jsonl": "jsonl",
     ".ndjson": "jsonl", ".parquet": "parquet", ".py": "python",
 }  # fmt: skip
+XSD = (
+    "string", "boolean", "decimal", "integer", "double", "float", "date", "time", "dateTime", "dateTimeStamp", "gYear",
+    "gMonth", "gDay", "gYearMonth", "gMonthDay", "duration", "yearMonthDuration", "dayTimeDuration", "byte", "short",
+    "int", "long", "unsignedByte", "unsignedShort", "unsignedInt", "unsignedLong", "positiveInteger", "negativeInteger",
+    "nonNegativeInteger", "nonPositiveInteger", "hexBinary", "base64Binary", "anyURI", "language", "normalizedString",
+    "token", "NMTOKEN", "Name", "NCName",
+)  # fmt: skip
+KINDS = ("entity", "auto", *XSD)
+LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")  # BCP 47, as far as RDF looks at it
+LABEL_LISTS = {"column", "text", "language"}
 FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 
 
@@ -28,7 +40,8 @@ class Relation:
 
     Attributes:
         column: name of the column; dots step into objects and lists, ``symbols.currency``.
-        to: ``entity``, or the XSD type of a literal: ``string``, ``integer``, ``decimal``, ``date``, ...
+        to: ``entity``, the XSD type of a literal (``string``, ``integer``, ``decimal``, ``date``, ...), or ``auto`` for
+            a number where it looks like one, and else a text.
         separator: what parts several values in one cell.
         pattern: regular expression of the part of a value that counts; its first group where it has one.
         prefix: put before an identifier, so that the ids of two kinds do not meet.
@@ -99,16 +112,13 @@ class GraphSource:
     relations: Mapping[str, Relation] | None = None
 
 
-KEYS = tuple(one.name for one in fields(GraphSource) if one.name != "name")
-
-
 def parse_graph(graph: str | Mapping[str, Any], key: str = "graph") -> tuple[GraphSource, ...]:
     """Read the `graph` key: a URI, or a mapping from a name to a URI or to the keys of a `GraphSource`.
 
     A name that names a split gives its facts that split.
 
     Raises:
-        ConfigError: an entry without a URI, an unknown key, split or format.
+        ConfigError: an entry without a URI, an unknown key, split, format or type, a value of a wrong kind.
     """
     if isinstance(graph, str):
         return (_entry("", {"uri": graph}, key),)
@@ -126,8 +136,7 @@ def parse_graph(graph: str | Mapping[str, Any], key: str = "graph") -> tuple[Gra
 def _entry(name: str, entry: Mapping[str, Any], key: str) -> GraphSource:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("uri"), str):
         raise ConfigError(f"{key}: a URI or a mapping that holds `uri` is wanted, found {entry!r}")
-    for unknown in entry.keys() - set(KEYS):
-        raise ConfigError(f"{key}.{unknown}: unknown key; {did_you_mean(str(unknown), KEYS)}")
+    check_described(entry, f"{__name__}.GraphSource", key, without=["name"])
     values = dict(entry)
     split = str(values.get("split") or (name if name in SPLIT_NAMES else "train"))
     if split not in SPLIT_NAMES:
@@ -137,6 +146,7 @@ def _entry(name: str, entry: Mapping[str, Any], key: str) -> GraphSource:
     if values["format"] not in FORMATS:
         near = did_you_mean(values["format"], FORMATS)
         raise ConfigError(f"{key}.format: unknown format `{values['format']}`; {near}")
+    _check_languages(values, key)
     if values.get("relations") is not None:
         values["relations"] = {
             relation: _relation(value, f"{key}.relations.{relation}")
@@ -146,15 +156,35 @@ def _entry(name: str, entry: Mapping[str, Any], key: str) -> GraphSource:
     return GraphSource(name=name, **values)
 
 
+def _check_languages(entry: Mapping[str, Any], key: str) -> None:
+    """Language tags as RDF has them, and what a list of labels needs."""
+    for place, language in (
+        (f"{key}.language", entry.get("language", "")),
+        *((f"{key}.labels", one) for one in entry.get("labels") or ()),
+    ):
+        if language and not LANGUAGE.fullmatch(language):
+            raise ConfigError(f"{place}: {language!r} is no language tag such as `en` or `pt-BR`")
+    lists = entry.get("label_lists")
+    if lists is not None and lists.keys() != LABEL_LISTS:
+        raise ConfigError(
+            f"{key}.label_lists: wants {', '.join(sorted(LABEL_LISTS))}; found {', '.join(lists)}"
+        )
+
+
 def _relation(value: Any, key: str) -> Relation:
     if isinstance(value, str):
         return Relation(column=value)
-    known = [one.name for one in fields(Relation)]
-    for unknown in value.keys() - set(known):
-        raise ConfigError(f"{key}.{unknown}: unknown key; {did_you_mean(str(unknown), known)}")
+    check_described(value, f"{__name__}.Relation", key)
     if "column" not in value:
         raise ConfigError(f"{key}: names no `column`")
-    return Relation(**value)
+    found = Relation(**value)
+    if found.to not in KINDS:
+        raise ConfigError(f"{key}.to: unknown type `{found.to}`; {did_you_mean(found.to, KINDS)}")
+    try:
+        re.compile(found.pattern or "")
+    except re.error as error:
+        raise ConfigError(f"{key}.pattern: {found.pattern!r} is no regular expression: {error}") from None
+    return found
 
 
 def format_of(uri: str, key: str = "graph") -> str:

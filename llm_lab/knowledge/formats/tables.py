@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from llm_lab.data.record import Record, Rejected, UnusableError
 from llm_lab.data.source import SPLIT_NAMES, Source
 from llm_lab.data.text_files import open_text
 from llm_lab.errors import ConfigError, DataError
-from llm_lab.knowledge.fact import LANGUAGE_STRING, STRING, Fact, Value, graph_of
+from llm_lab.knowledge.fact import LANGUAGE_STRING, STRING, Fact, Value, graph_of, quads
 from llm_lab.knowledge.formats.nested import read_nested
+from llm_lab.knowledge.formats.said import UNUSABLE, said
 from llm_lab.knowledge.formats.source import GraphSource, Relation
 from llm_lab.knowledge.names import ALIAS, DOMAIN, LABEL, RANGE, TYPE, iri, node
 
@@ -29,8 +31,8 @@ SEPARATED = {"csv": ",", "tsv": "\t"}
 NUMBERS = {"integer": re.compile(r"[+-]?\d+"), "decimal": re.compile(r"[+-]?\d*\.?\d+")}
 
 
-def read_table(path: Path, source: GraphSource) -> Iterator[Fact | Quad | Rejected]:
-    """Yield the facts of a table; of bare triples the engine's quads, which is several times as fast.
+def read_table(path: Path, source: GraphSource) -> Iterator[Quad | Rejected]:
+    """Yield the facts of a table, as quads: to make them of bare triples at once is several times as fast.
 
     Raises:
         ConfigError: ``columns`` names what no triple has.
@@ -75,13 +77,19 @@ def _bare(path: Path, source: GraphSource) -> Iterator[Quad | Rejected]:
                 yield Quad(node(head), iri(relation), node(tail), graph)
             except (ValueError, DataError):
                 if line.strip():
-                    yield Rejected(path.name, number, _fault(names), line.rstrip("\n"))
+                    yield Rejected(path.name, number, _fault(names, line), line.rstrip("\n"))
 
 
-def _fault(names: Sequence[str]) -> str:
+def _fault(names: Sequence[str], line: str) -> str:
     if len(names) != len(TRIPLE):
         return "wrong field count"
-    return "wrong encoding" if all(names) else "empty field"
+    if not all(names):
+        return "empty field"
+    try:
+        _check(line)
+    except UnusableError as error:
+        return error.reason
+    return UNUSABLE
 
 
 def _columns(source: GraphSource) -> dict[str, str]:
@@ -102,33 +110,32 @@ def _assumed(path: Path, source: GraphSource, columns: Mapping[str, str]) -> Seq
     return None if {columns[name] for name in TRIPLE} <= named else TRIPLE
 
 
-def _triples(records: Iterator[Record | Rejected], source: GraphSource) -> Iterator[Fact | Rejected]:
+def _triples(records: Iterator[Record | Rejected], source: GraphSource) -> Iterator[Quad | Rejected]:
     columns = _columns(source)
     for record in records:
         if isinstance(record, Rejected):
             yield record
             continue
-        try:
-            yield _triple(record.values, columns, source)
-        except UnusableError as error:
-            yield Rejected(record.file, record.line, error.reason, error.detail)
+        yield from said(_triple(record.values, columns, source), file=record.file, line=record.line)
 
 
-def _triple(row: Mapping[str, Any], columns: Mapping[str, str], source: GraphSource) -> Fact:
+def _triple(row: Mapping[str, Any], columns: Mapping[str, str], source: GraphSource) -> Iterator[Fact]:
     head, relation, tail = (_cell(row, columns[name]) for name in TRIPLE)
-    if not (head and relation) or not (tail or row.get(columns["datatype"])):
+    may_be_empty = row.get(columns["datatype"]) and row.get(columns["tail"]) is not None
+    if not (head and relation and (tail or may_be_empty)):
         raise UnusableError("empty field", f"{head}|{relation}|{tail}")
     if len(row) == len(TRIPLE):
-        return Fact(head, relation, tail, None, source.provenance, source.split)
+        yield Fact(head, relation, tail, None, source.provenance, source.split)
+        return
     datatype, language = _cell(row, columns["datatype"]), _cell(row, columns["language"])
     split = _cell(row, columns["split"]) or source.split
     if split not in SPLIT_NAMES:
         raise UnusableError("unknown split", split)
-    said = Value(str(row[columns["tail"]]), datatype or LANGUAGE_STRING, language)
-    return Fact(
+    value = Value(str(row[columns["tail"]]), datatype or LANGUAGE_STRING, language)
+    yield Fact(
         head,
         relation,
-        said if datatype or language else tail,
+        value if datatype or language else tail,
         _confidence(_cell(row, columns["confidence"])),
         _cell(row, columns["source"]) or source.provenance,
         SPLIT_NAMES[split],
@@ -166,7 +173,7 @@ def _confidence(text: str) -> float | None:
 
 def _entities(
     records: Iterator[Record | Rejected], path: Path, source: GraphSource
-) -> Iterator[Fact | Rejected]:
+) -> Iterator[Quad | Rejected]:
     relations = source.relations
     unknown: set[str] = set()
     for number, record in enumerate(records):
@@ -176,14 +183,11 @@ def _entities(
         relations = _relations(record.values, source) if relations is None else relations
         if number == 0:
             unknown = {one.column for one in relations.values()} - record.values.keys()
-            yield from schema(source, relations)
+            yield from chain.from_iterable(map(quads, schema(source, relations)))
         unknown -= record.values.keys()
         if any(str(record.values.get(name) or "") != want for name, want in (source.where or {}).items()):
             continue
-        try:
-            yield from list(_entity(record.values, source, relations))
-        except UnusableError as error:
-            yield Rejected(record.file, record.line, error.reason, error.detail)
+        yield from said(_entity(record.values, source, relations), file=record.file, line=record.line)
     missing = sorted(name for name in unknown if "." not in name)
     if missing:
         raise DataError(f"{path}: no row has a column `{missing[0]}`")
@@ -262,7 +266,10 @@ def _named(head: str, relation: str, text: str, language: str) -> Fact:
 def _label_list(head: str, row: Mapping[str, Any], keys: Mapping[str, str]) -> Iterator[Fact]:
     """The first name of each language is its label, further ones are aliases."""
     seen = set()
-    for item in row.get(keys["column"]) or ():
+    items = row.get(keys["column"]) or []
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise UnusableError("labels are no list of objects", f"{keys['column']}: {items!r}")
+    for item in items:
         text, language = str(item.get(keys["text"]) or ""), str(item.get(keys["language"]) or "")
         if text and re.fullmatch(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*", language):
             yield _named(head, ALIAS if language in seen else LABEL, text, language)

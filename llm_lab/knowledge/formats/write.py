@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_lab.config.nearest import did_you_mean
@@ -14,16 +16,33 @@ from llm_lab.knowledge.formats.rdf import RDF, write_rdf
 from llm_lab.knowledge.formats.source import FORMATS, format_of
 from llm_lab.knowledge.store import Store
 
-WITH_SPLITS = {"nquads", "trig", "jsonld"}
+WITH_SPLITS = {"nquads", "trig", "jsonld", "csv", "tsv"}
 COLUMNS = ("head", "relation", "tail", "datatype", "language", "confidence", "source", "split")
 WRITTEN = (*RDF, "csv", "tsv", "obo")
 
 
-def write(store: Store, path: Path, *, form: str | None = None) -> int:
-    """Write a graph; returns how many facts the format has no words for (OBO alone leaves some out).
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What stands in a file.
+
+    Attributes:
+        facts: that it holds.
+        left: facts of the training split that the format has no words for (OBO alone leaves some out).
+        changed: facts of which it does not keep the language or the type (OBO again).
+        splits: those that are left out, with the number of their facts.
+    """
+
+    facts: int
+    left: int = 0
+    changed: int = 0
+    splits: Mapping[str, int] = field(default_factory=dict)
+
+
+def write(store: Store, path: Path, *, form: str | None = None) -> Written:
+    """Write a graph.
 
     Tables have the columns ``head``, ``relation`` and ``tail``, and those further ones that some fact needs. Formats
-    without named graphs hold the training split only, where there are others.
+    that hold one split (`WITH_SPLITS` are the others) get the training split only.
 
     Args:
         store: the graph.
@@ -32,26 +51,37 @@ def write(store: Store, path: Path, *, form: str | None = None) -> int:
 
     Raises:
         ConfigError: no such format, or one that is only read.
-        DataError: the format cannot hold what the graph says.
+        DataError: the format cannot hold what the graph says, or holds one split and the graph has no training split;
+            or the file cannot be written.
     """
     form = form or format_of(path.name, "--output")
     if form not in WRITTEN:
         verdict = "only read" if form in FORMATS else "unknown"
         raise ConfigError(f"--format: {form} is {verdict}; {did_you_mean(form, WRITTEN)}")
+    splits = () if form in WITH_SPLITS else tuple(one for one in store.splits if one != TRAIN)
+    if splits and TRAIN not in store.splits:
+        raise DataError(
+            f"{form} holds the training split only, and the graph has none; take nquads, csv or tsv"
+        )
     temporary = path.with_name(f".{path.name}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    left = 0
+    left = changed = 0
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         if form in RDF:
             write_rdf(store.quads(None if form in WITH_SPLITS else TRAIN), temporary, form)
         elif form == "obo":
-            left = write_obo(store, temporary)
+            left, changed = write_obo(store, temporary)
         else:
             _table(store, temporary, form)
         temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
-    return left
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    missing = {split: sum(1 for _ in store.facts(split=split)) for split in splits}
+    facts = len(store) - left - sum(missing.values())
+    return Written(facts=facts, left=left, changed=changed, splits=missing)
 
 
 def _table(store: Store, path: Path, form: str) -> None:

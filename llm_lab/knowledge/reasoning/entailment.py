@@ -28,6 +28,7 @@ Named = tuple[str, str, str]
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 OWL = "http://www.w3.org/2002/07/owl#"
+VOCABULARIES = (RDF, RDFS, OWL, "http://www.w3.org/2001/XMLSchema#")
 TYPE, SUBCLASS, SUBPROPERTY = f"{RDF}type", f"{RDFS}subClassOf", f"{RDFS}subPropertyOf"
 X, Y, Z = Variable("X"), Variable("Y"), Variable("Z")
 
@@ -35,9 +36,9 @@ X, Y, Z = Variable("X"), Variable("Y"), Variable("Z")
 def entailed(graph: Graph, semantics: Semantics = "owl_rl", *, seconds: float = SECONDS) -> Graph:
     """The triples that follow and are not there yet; the graph stays as it is.
 
-    Axiomatic triples that every graph has alike (of the vocabulary itself) are left out. Needs memory and time for the
-    whole closure: a graph of some ten thousand triples, not of a million. Where the time is up, what was found so far
-    comes back, and a warning says that it is a part.
+    What is said about the vocabulary itself is left out (`rdf:type` is a property), and what every graph has alike.
+    Needs memory and time for the whole closure: a graph of some ten thousand triples, not of a million. Where the time
+    is up, what was found so far comes back, and a warning says that it is a part.
 
     Args:
         graph: with its schema.
@@ -67,7 +68,7 @@ def entailed(graph: Graph, semantics: Semantics = "owl_rl", *, seconds: float = 
         log.warning("The time of %g s was up: what follows so far is a part, and more would follow.", seconds)
     found = Graph()
     for triple in closure:
-        if triple not in graph and triple not in empty:
+        if triple not in graph and triple not in empty and not str(triple[0]).startswith(VOCABULARIES):
             found.add(triple)
     return found
 
@@ -115,8 +116,7 @@ def follow(store: Store, output: Path, *, semantics: str = "owl_rl", form: str |
         found.serialize(more, format="nt", encoding="utf-8")
         new = Store()
         load(new, parse_graph({"more": {"uri": f"file://{more}"}}), rejected=Path(folder, "rejected.jsonl"))
-        write(new, output, form=form)
-        return len(new)
+        return write(new, output, form=form).facts
 
 
 def schema_rules(triples: Iterable[Named]) -> tuple[Rule, ...]:
