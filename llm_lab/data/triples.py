@@ -210,13 +210,12 @@ def counted(triples: Triples) -> dict[str, Any]:
         "relations": len(triples.relations),
     }
     for split in (split for split in ("val", "test") if split in triples.splits):
-        ids, unseen, given = triples.splits[split], triples.unseen(split), leaks(triples, split)
+        given = leaks(triples, split)
         if given.equal:
             found[f"also_in_training_{split}"] = given.equal
         by_relation = dict(list(given.by_relation.items())[:TOLD])
         found[f"reversed_in_training_{split}"] = {"triples": given.reversed, **by_relation}
-        touched = np.isin(ids[:, [0, 2]], unseen).any(axis=1)
-        found[f"unseen_in_training_{split}"] = {"entities": len(unseen), "triples": int(touched.sum())}
+        found[f"unseen_in_training_{split}"] = triples.unseen_counts(split)
     if triples.negatives:
         found["negatives"] = {split: len(ids) for split, ids in triples.negatives.items()}
     return found

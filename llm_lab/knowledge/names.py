@@ -23,6 +23,8 @@ PREFIXES = {
     "skos": "http://www.w3.org/2004/02/skos/core#",
 }
 TYPE, SUBCLASS, LABEL = "rdf:type", "rdfs:subClassOf", "rdfs:label"
+# Relations whose tails are classes.
+INSTANCE_OF = (TYPE, "instance_of", "P31", "http://www.wikidata.org/prop/direct/P31")
 ALIAS, DESCRIPTION = "skos:altLabel", "skos:definition"
 DOMAIN, RANGE, INVERSE = "rdfs:domain", "rdfs:range", "owl:inverseOf"
 SCHEMA = frozenset({DOMAIN, RANGE, INVERSE, "rdfs:subPropertyOf", "rdf:reifies"})

@@ -32,7 +32,7 @@ from llm_lab.knowledge.fact import (
     tail_of,
     term,
 )
-from llm_lab.knowledge.names import ALIAS, LABEL, PREFIXES, identifier, iri, node
+from llm_lab.knowledge.names import ALIAS, INSTANCE_OF, LABEL, PREFIXES, identifier, iri, node
 from llm_lab.knowledge.nearest_labels import Nearest
 from llm_lab.knowledge.sparql import Answers, answers, check_query
 
@@ -192,6 +192,11 @@ class Store:
         for fact in links(self):
             found.update((fact.head, str(fact.tail)))
         return found
+
+    def classes(self) -> frozenset[str]:
+        """What entities are instances of: the tails of `rdf:type` and its like."""
+        facts = chain.from_iterable(self.facts(relation=relation) for relation in INSTANCE_OF)
+        return frozenset(fact.tail for fact in facts if isinstance(fact.tail, str))
 
     def find(self, text: str) -> str:
         """The identifier of what is meant: an identifier, a label or an alias.

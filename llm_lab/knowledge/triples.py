@@ -61,6 +61,16 @@ class Triples:
         train = self.splits["train"][:, [0, 2]]
         return np.setdiff1d(self.splits[split][:, [0, 2]], train).astype(np.int32)
 
+    def unseen_relations(self, split: str) -> Ids:
+        """Ids of the relations of a split that no training triple has, sorted."""
+        return np.setdiff1d(self.splits[split][:, 1], self.splits["train"][:, 1]).astype(np.int32)
+
+    def unseen_counts(self, split: str) -> dict[str, int]:
+        """How many entities and relations of a split no training triple shows, and how many triples have such."""
+        entities, relations, ids = self.unseen(split), self.unseen_relations(split), self.splits[split]
+        about = np.isin(ids[:, [0, 2]], entities).any(axis=1) | np.isin(ids[:, 1], relations)
+        return {"entities": len(entities), "relations": len(relations), "triples": int(about.sum())}
+
 
 def write_triples(folder: Path, triples: Triples) -> None:
     """Write ``entities.txt``, ``relations.txt``, ``{train,val,test}.npy`` and ``labels.json`` into a folder.

@@ -183,10 +183,13 @@ def _splits(triples: Triples) -> Iterator[Finding]:
             shown = tuple(f"{name} {count}" for name, count in [*found.by_relation.items()][:EXAMPLES])
             place = f"{split} ({found.reversed / len(part):.1%})"
             yield Finding(kind="inverse in training", place=place, count=found.reversed, examples=shown)
-        unseen = triples.unseen(split)
-        if len(unseen):
-            names = tuple(triples.entities[number] for number in unseen[:EXAMPLES].tolist())
-            yield Finding(kind="unseen in training", place=split, count=len(unseen), examples=names)
+        for kind, unseen, names in (
+            ("unseen in training", triples.unseen(split), triples.entities),
+            ("relation unseen in training", triples.unseen_relations(split), triples.relations),
+        ):
+            if len(unseen):
+                shown = tuple(names[number] for number in unseen[:EXAMPLES].tolist())
+                yield Finding(kind=kind, place=split, count=len(unseen), examples=shown)
 
 
 def _finding(kind: str, place: str, wrong: list[Fact]) -> Finding:

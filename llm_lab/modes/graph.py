@@ -76,15 +76,28 @@ def _validate(words: Words) -> int:
 
 def _query(words: Words) -> int:
     from llm_lab.knowledge.graphs import open_graph
+    from llm_lab.knowledge.timed_query import SECONDS, query_within
 
     text = words.flags.get("query")
     if text is None:
         raise ConfigError("graph query needs --query 'SELECT ...' (a file with @FILE; - is standard input)")
-    found = open_graph(_place(words)).query(_text(str(text)))
+    store = open_graph(_place(words))
+    found = query_within(store, _text(str(text)), seconds=_seconds(words, SECONDS))
     writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
     writer.writerow(found.columns)
     writer.writerows(found.rows)
     return 0
+
+
+def _seconds(words: Words, usual: float) -> float:
+    given = words.flags.get("seconds", usual)
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ConfigError(f"--seconds: a number above 0 is wanted, found {given!r}")
+    return seconds
 
 
 def _text(given: str) -> str:
@@ -127,7 +140,7 @@ def _build(words: Words) -> int:
     from llm_lab.knowledge.construction.build import build_graph
     from llm_lab.knowledge.formats.write import write
 
-    flags = {name: str(value) for name, value in words.flags.items()}
+    flags = {name: str(value) for name, value in words.flags.items() if isinstance(value, str)}
     table = words.positionals[1] if len(words.positionals) > 1 else None
     store, told = build_graph(
         table=table,
@@ -137,6 +150,7 @@ def _build(words: Words) -> int:
         graph=flags.get("graph"),
         tagger=flags.get("tagger"),
         rejected=_output(words).with_suffix(".rejected.jsonl"),
+        classes="classes" in words.flags,
     )
     write(store, _output(words), form=flags.get("format"))
     print(f"{told}; wrote {len(store):,} facts to {_output(words)}")

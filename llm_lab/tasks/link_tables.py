@@ -90,15 +90,14 @@ def given_away(triples: Triples) -> dict[str, float]:
     """What of the test split no model earns, or none can: counts under ``leaks/`` and ``unseen/``.
 
     ``leaks/equal`` triples stand in training, ``leaks/reversed`` ones stand there the other way round by an inverse or
-    symmetric relation; ``unseen/entities`` stand in no training triple, and ``unseen/triples`` are about these.
+    symmetric relation; ``unseen/entities`` and ``unseen/relations`` stand in no training triple, and
+    ``unseen/triples`` have such in them.
     """
-    found, unseen = leaks(triples, "test"), triples.unseen("test")
-    about = np.isin(triples.splits["test"][:, [0, 2]], unseen).any(axis=1)
+    found = leaks(triples, "test")
     return {
         "leaks/equal": float(found.equal),
         "leaks/reversed": float(found.reversed),
-        "unseen/entities": float(len(unseen)),
-        "unseen/triples": float(about.sum()),
+        **{f"unseen/{what}": float(count) for what, count in triples.unseen_counts("test").items()},
     }
 
 

@@ -105,6 +105,15 @@ def test_of_two_entities_of_one_name_the_text_decides(store: Store) -> None:
     assert usual.entity == "Q90" and usual.confidence < 0.9
 
 
+@pytest.mark.parametrize("relation", ["rdf:type", "P31", "instance_of"])
+def test_classes_are_no_entities_unless_that_is_asked_for(store: Store, relation: str) -> None:
+    store.add([Fact("Q142", relation, "Q6256"), Fact("Q90", relation, "City"), label("Q6256", "country")])
+    text = "France is a country, and Paris a city"
+    assert [one.entity for one in Linker(store=store).link(text)] == ["Q142", "Q90"]
+    everything = Linker(store=store, classes=True).link(text)
+    assert [one.entity for one in everything] == ["Q142", "Q6256", "Q90", "City"]
+
+
 def test_canonical_names() -> None:
     names = [
         "New York",

@@ -149,6 +149,8 @@ def test_broken_ntriples_keep_their_line_numbers(tmp_path: Path) -> None:
     store, _, rejected = read(tmp_path / "x.nt")
     assert len(store) == 2
     assert [line["line"] for line in rejected] == [2, 3]
+    assert rejected[0]["detail"].startswith("column 11: The predicate of a triple must be an IRI")
+    assert not any("line" in line["detail"] for line in rejected)  # lines are parsed one by one
 
 
 def test_turtle_is_read_on_after_a_broken_statement(tmp_path: Path) -> None:

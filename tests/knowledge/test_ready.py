@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from llm_lab.assets import resolve
+from llm_lab.config.compose import compose
 from llm_lab.errors import AssetError
 from llm_lab.knowledge.fact import Value
 from llm_lab.knowledge.graphs import open_graph, sources_of
@@ -69,6 +70,15 @@ def test_a_graph_names_files_that_are_pinned(path: Path) -> None:
         node = yaml.safe_load(path.with_stem(name).read_text()) | node
     assert {"licence", "source", "negatives", "labels", "recipe"} <= node.keys()
     assert all("#sha256=" in source.uri for source in sources_of(node))
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_defaults_change_nothing_that_a_ready_graph_says(path: Path) -> None:
+    """They would change the hashes of runs, and with them what figures are kept under."""
+    alone = compose([f"knowledge={path.stem}"]).config.knowledge
+    experiments = ["link_prediction", *(["kgqa"] if "questions" in alone else [])]
+    for experiment in experiments:
+        assert compose([f"+experiment={experiment}", f"knowledge={path.stem}"]).config.knowledge == alone
 
 
 def test_a_graph_of_the_store_becomes_batches_of_triples() -> None:

@@ -71,13 +71,14 @@ def test_a_split_that_training_gives_away_is_told() -> None:
     facts = [Fact(f"a{i}", "part of", f"b{i}") for i in range(20)]
     facts += [Fact(f"b{i}", "has part", f"a{i}") for i in range(18)]
     facts += [Fact("b18", "has part", "a18", split="test"), Fact("b19", "has part", "new", split="test")]
-    facts += [Fact("a0", "part of", "b0", split="test")]
+    facts += [Fact("a0", "part of", "b0", split="test"), Fact("a0", "made by", "b1", split="test")]
     assert kinds(facts) == {
         ("inverse relations", "has part and part of (100%)"): 18,
         ("inverse relations", "part of and has part (90%)"): 18,
         ("duplicate of training", "test"): 1,
-        ("inverse in training", "test (66.7%)"): 2,
+        ("inverse in training", "test (50.0%)"): 2,
         ("unseen in training", "test"): 1,
+        ("relation unseen in training", "test"): 1,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import re
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from llm_lab.errors import DataError
+from llm_lab.knowledge.store import Store
+from llm_lab.knowledge.timed_query import query_within
 from tests.conftest import Result, make_toy
 
 Lab = Callable[..., Result]
@@ -45,6 +49,23 @@ def test_query(desk: Path, lab: Lab) -> None:
     assert "DELETE changes the graph, which is open for reading only" in refused.err
 
 
+@pytest.mark.parametrize("what", ["(COUNT(*) AS ?n)", "*"])
+def test_a_query_that_takes_too_long_is_ended(what: str, desk: Path, lab: Lab) -> None:
+    (desk / "many.tsv").write_text("".join(f"a{n}\tr\tb{n}\n" for n in range(2000)))
+    pairs = " . ".join(f"?a{n} :r ?b{n}" for n in range(4))
+    query = f"SELECT {what} {{ {pairs} FILTER(?a0 = ?b1) }}"  # no row is ever found
+    result = lab("graph", "query", "many.tsv", "--seconds", "0.7", "--query", query)
+    assert result.code == 1
+    assert "SPARQL: the time of 0.7 s was up, and the 0 rows so far are not all" in result.err
+    assert multiprocessing.active_children() == []
+    assert lab("graph", "query", "world.tsv", "--seconds", "no", "--query", query).code == 2
+
+
+def test_a_limit_of_time_needs_a_folder() -> None:
+    with pytest.raises(DataError, match="needs a graph on disk"):
+        query_within(Store(), "ASK { ?s ?p ?o }")
+
+
 def test_validate_fails_where_something_is_wrong(desk: Path, lab: Lab) -> None:
     assert lab("graph", "validate", "world.tsv").code == 0
     (desk / "odd.csv").write_text("head,relation,tail,datatype\na,age,3,xsd:integer\nb,age,four,xsd:string\n")
@@ -74,8 +95,10 @@ def test_build_from_a_table(desk: Path, lab: Lab) -> None:
 
 def test_build_from_the_texts_of_a_data_module(desk: Path, lab: Lab) -> None:
     make_toy(desk, rows=60)
-    (desk / "films.tsv").write_text("cast\tpart_of\tfilm\nstory\tpart_of\tfilm\n")
-    result = lab("graph", "build", "data=toy", "--graph", "films.tsv", "--output", "texts.csv", "model=toy")
+    (desk / "films.tsv").write_text("cast\tpart_of\tfilm\nstory\tpart_of\tfilm\nstory\tinstance_of\tscenes\n")
+    words = ("graph", "build", "data=toy", "--graph", "films.tsv", "--output", "texts.csv", "model=toy")
+    assert "of 4 entities" in lab(*words, "--classes").out
+    result = lab(*words)
     assert result.code == 0, result.err
     assert "read 60 texts:" in result.out and "of 3 entities" in result.out
     rows = (desk / "texts.csv").read_text().splitlines()

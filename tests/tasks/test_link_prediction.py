@@ -57,6 +57,20 @@ def test_every_model_trains(model: str, desk: Path, lab: Lab) -> None:
     assert 0 < metrics["test/mrr"] <= 1
 
 
+@pytest.mark.parametrize("recipe", ["", "recipe: {}\n", "recipe: {dim: 8}\n"])
+def test_a_graph_needs_no_recipe(recipe: str, desk: Path, lab: Lab) -> None:
+    sources = "".join(f"  {split}: file://{desk}/{split}.tsv\n" for split in ("train", "val", "test"))
+    (desk / "conf/knowledge/plain.yaml").write_text(f"# Plain.\nlicence: none\nsource:\n{sources}{recipe}")
+    metrics = train(lab, "+debug=smoke", "knowledge=plain", *QUICK)
+    assert 0 < metrics["test/mrr"] <= 1
+    assert f"dim: {8 if 'dim' in recipe else 256}\n" in Path("run/config.yaml").read_text()
+
+
+def test_a_table_needs_no_graph(desk: Path, lab: Lab) -> None:
+    words = ("knowledge=null", f"data.source=file://{desk}/train.tsv", "data.licence=none", "+debug=smoke")
+    assert train(lab, *words, *QUICK)["run/steps"] == 2
+
+
 @pytest.mark.parametrize("objective", ["k_vs_all", "negative_sampling"])
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
 def test_every_objective_learns(objective: str, loss: str, desk: Path, lab: Lab) -> None:
@@ -136,14 +150,15 @@ def test_what_training_gives_away_and_never_shows_is_counted(desk: Path, lab: La
     assert asked in known
     Path("train.tsv").write_text(known.replace(asked, ""))
     with Path("test.tsv").open("a") as stream:
-        stream.write(f"stranger\tlives_in\ttown 0\n{asked}")
+        stream.write(f"stranger\tlives_in\ttown 0\nparent 1\tloves\ttown 0\nparent 2\tloves\ttown 0\n{asked}")
     metrics = train(lab, "+debug=smoke", "data.limit=null", "mode.baseline=false")
     assert metrics["test/leaks/reversed"] == 1  # parent_of and child_of
     assert metrics["test/leaks/equal"] == 0
-    assert (metrics["test/unseen/entities"], metrics["test/unseen/triples"]) == (1, 1)
+    unseen = {what: metrics[f"test/unseen/{what}"] for what in ("entities", "relations", "triples")}
+    assert unseen == {"entities": 1, "relations": 1, "triples": 3}
     report = Path("run/report.md").read_text()
     assert "reversed in training test" in report
-    assert "unseen in training test" in report
+    assert "| unseen in training test | entities 1, relations 1, triples 3 |" in report
 
 
 GRAPHS = ["nations", "umls", "kinship", "codex_s", "wn18rr"]
@@ -164,16 +179,6 @@ def test_broken_lines_are_refused_with_their_number(desk: Path, lab: Lab) -> Non
     assert result.code == 1
     assert "wrong field count (first train.tsv:" in result.err
     assert lab("+experiment=link_prediction", *SMALL, "+debug=smoke", "data.max_rejected=0.5").code == 0
-
-
-def test_unseen_entities_are_counted(desk: Path, lab: Lab) -> None:
-    known, asked = Path("train.tsv").read_text(), "child 0a\tchild_of\tparent 0\n"
-    assert asked in known
-    Path("train.tsv").write_text(known.replace(asked, ""))
-    with Path("test.tsv").open("a") as stream:
-        stream.write(f"stranger\tlives_in\ttown 0\n{asked}")
-    train(lab, "trainer.max_steps=2")
-    assert "| unseen in training test | entities 1, triples 1 |" in Path("run/report.md").read_text()
 
 
 def test_text_does_not_take_a_graph(desk: Path, lab: Lab) -> None:

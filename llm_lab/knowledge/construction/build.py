@@ -32,6 +32,7 @@ def build_graph(
     graph: str | None,
     tagger: str | None,
     rejected: Path,
+    classes: bool = False,
 ) -> tuple[Store, str]:
     """A graph in memory, and a line that says what was read.
 
@@ -44,6 +45,7 @@ def build_graph(
         tagger: run directory, or ``run://`` URI, of a token classification: its types are relations of ``graph``,
             or kinds of entities.
         rejected: list of broken lines.
+        classes: look for the names of classes of ``graph`` as well.
 
     Raises:
         ConfigError: neither a table nor data is named, or nothing that could be found in texts.
@@ -60,7 +62,7 @@ def build_graph(
         raise ConfigError(
             "graph build data=...: --graph GRAPH names the entities to look for, or --tagger RUN finds them"
         )
-    return from_texts(data_of(overrides), graph=graph, tagger=tagger)
+    return from_texts(data_of(overrides), graph=graph, tagger=tagger, classes=classes)
 
 
 def from_table(table: str, *, subject: str, entities: Sequence[str], rejected: Path) -> tuple[Store, str]:
@@ -88,7 +90,12 @@ def data_of(overrides: Sequence[str]) -> DataModule:
 
 
 def from_texts(
-    data: DataModule, *, graph: str | None, tagger: str | None, encoder: str | None = None
+    data: DataModule,
+    *,
+    graph: str | None,
+    tagger: str | None,
+    encoder: str | None = None,
+    classes: bool = False,
 ) -> tuple[Store, str]:
     """A graph of what texts mention: their entities, and relations between those that stand together.
 
@@ -97,10 +104,11 @@ def from_texts(
         graph: see `build_graph`.
         tagger: see `build_graph`.
         encoder: asset URI of a text encoder that ranks the entities of one name by the text.
+        classes: see `build_graph`.
     """
     known = open_graph(graph) if graph else None
     ranking: Encoder | None = SentenceEncoder(source=encoder) if encoder else None
-    linker = Linker(store=known, encoder=ranking) if known else None
+    linker = Linker(store=known, encoder=ranking, classes=classes) if known else None
     found = TextFacts(linker=linker, tagger=tagger)
     store = Store()
     store.add(found.facts(_texts(data)))

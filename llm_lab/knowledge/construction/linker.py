@@ -40,12 +40,16 @@ class Linker:
         store: the graph.
         encoder: texts -> vectors [N, D] of length one; None ranks candidates by their degree alone.
         near: find misspelt names as well.
+        classes: find names of classes as well: "country", where the graph says that France is one.
     """
 
-    def __init__(self, *, store: Store, encoder: Encoder | None = None, near: bool = False) -> None:
+    def __init__(
+        self, *, store: Store, encoder: Encoder | None = None, near: bool = False, classes: bool = False
+    ) -> None:
         self.store, self.encoder = store, encoder
-        names = [(name, name) for name in store.degrees]
-        self.index = AliasIndex(aliases=[*store.aliases(), *names], near=near)
+        names = [*store.aliases(), *((name, name) for name in store.degrees)]
+        left_out = frozenset[str]() if classes else store.classes()
+        self.index = AliasIndex(aliases=[one for one in names if one[1] not in left_out], near=near)
         self._described: dict[str, Vectors] = {}
 
     def link(self, text: str) -> list[Linked]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -30,6 +31,7 @@ WHOLE = {"rdfxml", "jsonld"}  # one document: after an error nothing of it can b
 LINES = 20_000  # parsed together; a block with an error is parsed again line by line
 SHOWN = 200  # letters of a statement that is too long
 PARTS = ("subject", "predicate", "object")
+_PLACE = re.compile(r"Parser error (?:at|between) [\w ]+: ")
 SUBJECT, PREDICATE, OBJECT, STATEMENT, RDF_TYPE = (
     iri(f"rdf:{name}") for name in (*PARTS, "Statement", "type")
 )
@@ -114,7 +116,9 @@ def _check_xml(path: Path) -> None:
 
 
 def _reason(error: SyntaxError) -> str:
-    return str(error.msg or error).splitlines()[0]
+    """What is wrong at which column; the line is told beside it, and is the parser's own only where it reads all."""
+    said = _PLACE.sub("", str(error.msg or error).splitlines()[0])
+    return f"column {error.offset}: {said}" if error.offset else said
 
 
 def _in_graph(found: Iterable[Quad | Rejected], source: GraphSource) -> Iterator[Quad | Rejected]:

@@ -42,21 +42,25 @@ class Rows:
         """The facts of these rows."""
         return Rows(*(values[rows] for values in vars(self).values()))
 
-    @classmethod
-    def together(cls, parts: Sequence[Rows]) -> Rows:
-        """All facts of several; what has fewer premises is filled up."""
-        most = max(part.premises.shape[1] for part in parts)
-        premises = [
-            np.pad(part.premises, ((0, 0), (0, most - part.premises.shape[1])), constant_values=-1)
-            for part in parts
-        ]
-        return cls(
-            np.concatenate([part.terms for part in parts]),
-            np.concatenate([part.confidence for part in parts]),
-            np.concatenate([part.height for part in parts]),
-            np.concatenate([part.rule for part in parts]),
-            np.concatenate(premises),
-        )
+    def first(self, count: int) -> Rows:
+        """The first so many, over the same memory."""
+        return Rows(*(values[:count] for values in vars(self).values()))
+
+    def roomier(self, room: int, most: int) -> Rows:
+        """The same facts with room for more of them, and for so many premises."""
+        premises = np.full((room, max(most, self.premises.shape[1])), -1, np.int64)
+        premises[: len(self), : self.premises.shape[1]] = self.premises
+        flat = [self.terms, self.confidence, self.height, self.rule]
+        larger = [np.empty((room, *values.shape[1:]), values.dtype) for values in flat]
+        for new, old in zip(larger, flat, strict=True):
+            new[: len(old)] = old
+        return Rows(*[*larger, premises])
+
+    def put(self, begin: int, new: Rows) -> None:
+        """Write facts over those from `begin` on; premises that they do not have stay as they are."""
+        end = begin + len(new)
+        for held, values in zip(vars(self).values(), vars(new).values(), strict=True):
+            held[(slice(begin, end), *map(slice, values.shape[1:]))] = values
 
 
 def given(terms: Longs, confidence: Doubles | None = None) -> Rows:
@@ -67,14 +71,45 @@ def given(terms: Longs, confidence: Doubles | None = None) -> Rows:
     return Rows(terms.astype(np.int64), certain, np.zeros(count, np.int64), np.full(count, BASE), nothing)
 
 
+def together(parts: Sequence[Rows]) -> Rows:
+    """All facts of several; what has fewer premises is filled up."""
+    whole = parts[0].roomier(sum(map(len, parts)), max(part.premises.shape[1] for part in parts))
+    begin = len(parts[0])
+    for part in parts[1:]:
+        whole.put(begin, part)
+        begin += len(part)
+    return whole
+
+
 class Table:
-    """The facts of a predicate; of several derivations of a fact the best is current."""
+    """The facts of a predicate; of several derivations of a fact the best is current.
+
+    Arrays that were handed out are never written to, so that a round may go on over those it began with while what
+    it finds is added.
+    """
 
     def __init__(self, number: int, arity: int, room: int) -> None:
         self.number, self.arity, self.room = number, arity, room
-        self.rows = given(np.zeros((0, arity), np.int64))
+        self._held = given(np.zeros((0, arity), np.int64))  # with room behind the last fact
+        self._size = 0
         self.keys = np.zeros(0, np.int64)  # of the current facts, sorted
         self.current = np.zeros(0, np.int64)  # their rows
+
+    def __len__(self) -> int:
+        """Rows, those that are no longer current included."""
+        return self._size
+
+    @property
+    def rows(self) -> Rows:
+        """All facts, as they were added."""
+        return self._held.first(self._size)
+
+    def copy(self, room: int) -> Table:
+        """The same facts, to be added to, over so many names."""
+        twin = Table(self.number, self.arity, room)
+        twin._held, twin._size, twin.current = self.rows, self._size, self.current
+        twin.keys = twin.key(self.rows.terms[self.current])
+        return twin
 
     def key(self, terms: Longs, columns: Sequence[int] | None = None) -> Longs:
         """One number for the terms of each row [N, arity], or for some of them."""
@@ -96,8 +131,8 @@ class Table:
         first[1:] = keys[order][1:] != keys[order][:-1]
         return new.take(order[first])
 
-    def merge(self, new: Rows, *, shallow: bool) -> Longs:
-        """Add what is new or better than what is there; gives the rows that were added.
+    def merge(self, new: Rows, *, shallow: bool) -> None:
+        """Add what is new or better than what is there.
 
         Args:
             new: candidates, perhaps several of a fact.
@@ -111,13 +146,36 @@ class Table:
         better = ~found
         old = self.rows.take(self.current[place[found]])
         better[found] = _better(new.take(np.flatnonzero(found)), old, shallow=shallow)
-        rows = len(self.rows) + np.arange(int(better.sum()))
-        self.rows = Rows.together([self.rows, new.take(np.flatnonzero(better))])
-        self.current[place[found & better]] = rows[found[better]]
-        fresh = ~found
-        self.keys = np.insert(self.keys, place[fresh], keys[fresh])
-        self.current = np.insert(self.current, place[fresh], rows[~found[better]])
-        return rows
+        rows = np.full(len(new), -1)
+        rows[better] = self._append(new.take(np.flatnonzero(better)))
+        self._insert(place[~found], keys[~found], rows[~found])
+        place = place + np.cumsum(~found)  # as it is now, of what was there
+        self.current[place[found & better]] = rows[found & better]
+
+    def _append(self, new: Rows) -> Longs:
+        """Write facts behind the others; gives their rows."""
+        begin, end, most = self._size, self._size + len(new), new.premises.shape[1]
+        if end > len(self._held) or most > self._held.premises.shape[1]:
+            self._held = self.rows.roomier(max(end, 2 * begin), most)
+        self._held.put(begin, new)
+        self._size = end
+        return np.arange(begin, end)
+
+    def _insert(self, place: Longs, keys: Longs, rows: Longs) -> None:
+        """Put facts among the current ones, before those of these places."""
+        place = place + np.arange(len(place))
+        stay = np.ones(len(self.keys) + len(keys), bool)
+        stay[place] = False
+        merged = []
+        for old, new in ((self.keys, keys), (self.current, rows)):
+            both = np.empty(len(stay), np.int64)
+            both[stay], both[place] = old, new
+            merged.append(both)
+        self.keys, self.current = merged
+
+    def since(self, size: int) -> Longs:
+        """Rows of the current facts that were added when there were `size` rows."""
+        return self.current[self.current >= size]
 
     def row(self, terms: Sequence[int]) -> int | None:
         """The current row of a fact, None where it is not there."""
@@ -221,8 +279,5 @@ class Facts:
     def copy(self, names: Iterable[str] = ()) -> Facts:
         """The same facts, to be added to, over more names."""
         twin = Facts(dict.fromkeys([*self.names, *names]), {})
-        for predicate, table in self.tables.items():
-            other = twin.table(predicate, table.arity)
-            other.rows, other.current = table.rows, table.current.copy()
-            other.keys = other.key(table.rows.terms[table.current])
+        twin.tables = {predicate: table.copy(twin.room) for predicate, table in self.tables.items()}
         return twin

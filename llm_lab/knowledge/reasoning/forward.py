@@ -12,12 +12,12 @@ from time import monotonic
 
 import numpy as np
 
-from llm_lab.knowledge.reasoning.facts import SHIFT, Facts, Longs, Rows
+from llm_lab.knowledge.reasoning.facts import SHIFT, Facts, Longs, Rows, together
 from llm_lab.knowledge.reasoning.join import Bindings, solve, terms_of
 from llm_lab.knowledge.reasoning.program import Program
 from llm_lab.knowledge.rules.rule import Rule, Variable
 
-COMPACT = 1_000_000  # candidates of a round, beyond which equal ones are looked for
+BATCH = 250_000  # candidates that are added at a time: so long the clock is not looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,8 @@ class Limits:
     """When to stop.
 
     Attributes:
-        seconds: of wall time.
-        facts: most facts, given ones and candidates of a round included.
+        seconds: of wall time; what is under way then ends in about a second.
+        facts: most facts, given ones and those that better proofs replaced included.
     """
 
     seconds: float = 60.0
@@ -109,6 +109,7 @@ class Run:
         self.by_number = list(self.facts.tables.values())
         self.deadline = monotonic() + limits.seconds
         self.rounds = 0
+        self.waiting: list[tuple[str, Rows]] = []
 
     def tick(self) -> None:
         """Stop where the time is up."""
@@ -141,42 +142,39 @@ class Run:
         changed: dict[str, Longs] | None = None
         while changed is None or changed:
             self.rounds += 1
-            found: dict[str, list[Rows]] = {}
-            stopped: _Stop | None = None
+            tables = self.facts.tables
+            sizes = {predicate: len(table) for predicate, table in tables.items()}
+            current = {predicate: table.current for predicate, table in tables.items()}
             try:
                 for number, rule in enumerate(rules, begin):
-                    for rows in self._conclusions(number, rule, changed):
-                        self._collect(found.setdefault(rule.head.predicate, []), rule.head.predicate, rows)
-                        self._count(found)
-            except _Stop as stop:
-                stopped = stop
-            changed = self._merge(found)
-            if stopped:
-                raise stopped
+                    for rows in self._conclusions(number, rule, changed, current):
+                        self._collect(rule.head.predicate, rows)
+            finally:
+                self._merge()
+            added = {predicate: table.since(sizes[predicate]) for predicate, table in tables.items()}
+            changed = {predicate: rows for predicate, rows in added.items() if len(rows)}
 
-    def _collect(self, parts: list[Rows], predicate: str, rows: Rows) -> None:
-        """Keep candidates; of many only the best of each fact, so that what is found again and again takes no room.
-
-        The first part is what was compacted before; the others may grow to its size.
-        """
-        parts.append(rows)
-        if sum(map(len, parts[1:])) > max(COMPACT, len(parts[0])):
-            whole = self.facts.tables[predicate].best(Rows.together(parts), shallow=self.shallow)
-            parts[:] = [whole]
-
-    def _merge(self, found: dict[str, list[Rows]]) -> dict[str, Longs]:
-        added = {
-            predicate: self.facts.tables[predicate].merge(Rows.together(parts), shallow=self.shallow)
-            for predicate, parts in found.items()
-        }
-        return {predicate: rows for predicate, rows in added.items() if len(rows)}
-
-    def _count(self, found: Mapping[str, list[Rows]]) -> None:
-        there = sum(len(table.rows) for table in self.by_number)
-        if there + sum(len(rows) for parts in found.values() for rows in parts) > self.limits.facts:
+    def _collect(self, predicate: str, rows: Rows) -> None:
+        """Take candidates; they are added in batches, so that no step is long and what is found again takes no room."""
+        self.waiting.append((predicate, rows))
+        waiting, there = sum(len(rows) for _, rows in self.waiting), sum(map(len, self.by_number))
+        if waiting < BATCH and there + waiting <= self.limits.facts:
+            return
+        self._merge()
+        if sum(map(len, self.by_number)) > self.limits.facts:
             raise _Stop(f"there are more than {self.limits.facts} facts")
 
-    def _conclusions(self, number: int, rule: Rule, changed: dict[str, Longs] | None) -> Iterator[Rows]:
+    def _merge(self) -> None:
+        found: dict[str, list[Rows]] = {}
+        for predicate, rows in self.waiting:
+            found.setdefault(predicate, []).append(rows)
+        self.waiting.clear()
+        for predicate, parts in found.items():
+            self.facts.tables[predicate].merge(together(parts), shallow=self.shallow)
+
+    def _conclusions(
+        self, number: int, rule: Rule, changed: dict[str, Longs] | None, current: Mapping[str, Longs]
+    ) -> Iterator[Rows]:
         news: list[tuple[int, Longs] | None] = [None]
         if changed is not None:
             news = [
@@ -185,7 +183,7 @@ class Run:
                 if not atom.negated and atom.predicate in changed
             ]
         for new in news:
-            for bindings in solve(rule, self.facts, changed=new, tick=self.tick):
+            for bindings in solve(rule, self.facts, changed=new, current=current, tick=self.tick):
                 if bindings.count:
                     yield self._concluded(number, rule, bindings)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from llm_lab.knowledge.reasoning.facts import Facts, Longs, Table
 from llm_lab.knowledge.rules.rule import Atom, Rule, Variable
 
-SLICE = 1_000_000  # bindings that are held at a time
+SLICE = 250_000  # bindings that are held at a time
 Mask = npt.NDArray[np.bool_]
 
 
@@ -53,35 +53,52 @@ def fitting(atom: Atom, table: Table, rows: Longs, facts: Facts) -> Longs:
     return rows
 
 
-def matched(bindings: Bindings, place: int, atom: Atom, rows: Longs, facts: Facts) -> Iterator[Bindings]:
-    """Bindings joined with the rows of an atom's table, in slices that fit into memory."""
+@dataclass(frozen=True)
+class Side:
+    """Rows of an atom's table, sorted by the terms of the variables that are bound before.
+
+    Attributes:
+        shared: these variables.
+        keys: [N] numbers of their terms, ascending.
+        rows: [N].
+    """
+
+    shared: Sequence[Variable]
+    keys: Longs
+    rows: Longs
+
+
+def side(atom: Atom, rows: Longs, bound: Collection[Variable], facts: Facts) -> Side:
+    """The rows that an atom may match, sorted for a join."""
     table = facts.table(atom.predicate, len(atom.terms))
     rows = fitting(atom, table, rows, facts)
-    columns = {term: column for column, term in enumerate(atom.terms) if isinstance(term, Variable)}
-    shared = [variable for variable in columns if variable in bindings.values]
-    terms = table.rows.terms[rows]
-    keys = table.key(terms, [columns[variable] for variable in shared])
+    shared = [term for term in variables_of(atom) if term in bound]
+    keys = table.key(table.rows.terms[rows], [atom.terms.index(variable) for variable in shared])
     order = np.argsort(keys, kind="stable")
-    keys, rows = keys[order], rows[order]
+    return Side(shared, keys[order], rows[order])
+
+
+def variables_of(atom: Atom) -> list[Variable]:
+    """In their order, each once."""
+    return list(dict.fromkeys(term for term in atom.terms if isinstance(term, Variable)))
+
+
+def matched(bindings: Bindings, place: int, atom: Atom, other: Side, facts: Facts) -> Iterator[Bindings]:
+    """Bindings joined with the rows of an atom's table, in slices that fit into memory."""
+    table = facts.table(atom.predicate, len(atom.terms))
     asked = np.zeros(bindings.count, np.int64)
-    for variable in shared:
+    for variable in other.shared:
         asked = asked * table.room + bindings.values[variable]
-    low, high = np.searchsorted(keys, asked, "left"), np.searchsorted(keys, asked, "right")
-    total = np.cumsum(high - low)
-    at = 0
-    while at < bindings.count and len(total) and total[-1]:
-        before = int(total[at - 1]) if at else 0
-        upto = max(at + 1, int(np.searchsorted(total, before + SLICE, "right")))
-        counts = (high - low)[at:upto]
-        left = np.repeat(np.arange(at, upto), counts)
-        right = rows[
-            np.repeat(low[at:upto] - (total[at:upto] - counts - before), counts) + np.arange(len(left))
-        ]
-        if len(left):
-            part = bindings.take(left)
-            new = {v: table.rows.terms[right, c] for v, c in columns.items() if v not in part.values}
-            yield Bindings({**part.values, **new}, {**part.premises, place: table.refs(right)}, len(left))
-        at = upto
+    low, high = np.searchsorted(other.keys, asked, "left"), np.searchsorted(other.keys, asked, "right")
+    upto = np.cumsum(high - low)
+    new = [variable for variable in variables_of(atom) if variable not in other.shared]
+    for begin in range(0, int(upto[-1]) if len(upto) else 0, SLICE):
+        pairs = np.arange(begin, min(begin + SLICE, int(upto[-1])))
+        left = np.searchsorted(upto, pairs, "right")
+        right = other.rows[high[left] - (upto[left] - pairs)]
+        part = bindings.take(left)
+        values = {variable: table.rows.terms[right, atom.terms.index(variable)] for variable in new}
+        yield Bindings({**part.values, **values}, {**part.premises, place: table.refs(right)}, len(left))
 
 
 def terms_of(atom: Atom, bindings: Bindings, facts: Facts) -> Longs:
@@ -114,6 +131,7 @@ def solve(
     facts: Facts,
     *,
     changed: tuple[int, Longs] | None,
+    current: Mapping[str, Longs],
     tick: Callable[[], None],
 ) -> Iterator[Bindings]:
     """Every way in which the body holds.
@@ -122,30 +140,27 @@ def solve(
         rule: whose body it is.
         facts: tables; negated predicates are complete.
         changed: an atom of the body and the rows that it is to be matched with; None for all atoms with all rows.
+        current: predicate -> the rows that the other atoms are matched with.
         tick: called often; raises when the time is up.
     """
-    first = changed[0] if changed else None
-    sources = {
-        place: facts.table(atom.predicate, len(atom.terms)).current for place, atom in enumerate(rule.body)
-    } | (dict([changed]) if changed else {})
-    yield from _rest(NOTHING_YET, order_of(rule, first), rule, sources, facts, tick)
+    sources = {place: current[atom.predicate] for place, atom in enumerate(rule.body)}
+    order = order_of(rule, changed[0] if changed else None)
+    sides = dict[int, Side]()  # sorted once, when the first bindings come to them
+    sources |= dict([changed]) if changed else {}
 
+    def rest(bindings: Bindings, depth: int) -> Iterator[Bindings]:
+        tick()
+        if depth == len(order):
+            yield filtered(bindings, rule, facts)
+            return
+        place = order[depth]
+        atom = rule.body[place]
+        if place not in sides:
+            sides[place] = side(atom, sources[place], bindings.values, facts)
+        for part in matched(bindings, place, atom, sides[place], facts):
+            yield from rest(part, depth + 1)
 
-def _rest(
-    bindings: Bindings,
-    order: Sequence[int],
-    rule: Rule,
-    sources: Mapping[int, Longs],
-    facts: Facts,
-    tick: Callable[[], None],
-) -> Iterator[Bindings]:
-    tick()
-    if not order:
-        yield filtered(bindings, rule, facts)
-        return
-    place, *rest = order
-    for part in matched(bindings, place, rule.body[place], sources[place], facts):
-        yield from _rest(part, rest, rule, sources, facts, tick)
+    yield from rest(NOTHING_YET, 0)
 
 
 def filtered(bindings: Bindings, rule: Rule, facts: Facts) -> Bindings:

@@ -1,5 +1,7 @@
 """Forward and backward chaining against the definition, and every proof checked step by step."""
 
+from itertools import count
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -202,7 +204,7 @@ def test_a_question_with_too_few_terms_is_one_clear_error():
 
 
 def test_what_is_found_again_and_again_takes_no_room(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("llm_lab.knowledge.reasoning.forward.COMPACT", 20)
+    monkeypatch.setattr("llm_lab.knowledge.reasoning.forward.BATCH", 20)
     given = [Atom("p", (f"n{n}", f"n{n % 7}")) for n in range(60)]
     rules = ("q(X) <= p(X,A), p(Y,A)", "q(Y) <= p(X,A), p(Y,B)", "t(A) <= p(X,A), q(X)")
     derived = forward(Program(tuple(map(parse_rule, rules))), Facts.of(given), Limits(facts=4_000))
@@ -210,3 +212,23 @@ def test_what_is_found_again_and_again_takes_no_room(monkeypatch: pytest.MonkeyP
     assert (len(derived.facts.atoms("q")), len(derived.facts.atoms("t"))) == (60, 7)
     for fact in derived.facts.atoms("t"):
         assert faults(prove(derived, fact), dict.fromkeys(given, 1.0)) == []
+
+
+@pytest.mark.parametrize("rule", ["q(X,Y) <= p(X,A), p(Y,B)", "q(X,Y) <= q(X,A), q(A,Y)"])
+def test_a_round_of_very_many_facts_ends_soon_after_its_time(rule: str, monkeypatch: pytest.MonkeyPatch):
+    """By a clock that ticks when it is looked at: what lies between two looks is a slice or a batch."""
+    for name in ("forward.BATCH", "join.SLICE"):
+        monkeypatch.setattr(f"llm_lab.knowledge.reasoning.{name}", 50)
+    given = [Atom("p", (f"n{n}", f"n{(n + 1) % 100}")) for n in range(100)]
+    program = Program((parse_rule("q(X,Y) <= p(X,Y)"), parse_rule(rule)))
+    time = count()
+    monkeypatch.setattr("llm_lab.knowledge.reasoning.forward.monotonic", lambda: next(time))
+    late = forward(program, Facts.of(given), Limits(seconds=60))
+    monkeypatch.undo()
+    assert not late.complete and late.reason == "the time of 60 s was up"
+    found = late.facts.atoms("q")
+    assert 500 < len(found) <= 60 * 50  # of 10,000
+    whole = forward(program, Facts.of(given))
+    assert whole.complete and {*found} < {*whole.facts.atoms("q")}
+    for fact in [*found][::100]:
+        assert faults(prove(late, fact), dict.fromkeys(given, 1.0)) == []
