@@ -66,8 +66,8 @@ VERBS: dict[str, Verb] = {
         overrides=False,
     ),
     "graph": Verb(
-        help="a knowledge graph: stats, validate, query, convert, entail; build one from a table or from data=",
-        positionals=("ACTION", "[GRAPH]"),
+        help="a knowledge graph: stats, validate, find, query, convert, entail; build one from a table or from data=",
+        positionals=("ACTION", "[GRAPH]", "[NAME]"),
         flags={
             "--query": Flag(help="SPARQL to answer; @FILE reads it from a file", value="TEXT"),
             "--seconds": Flag(help="query: when it is ended (default: 60)", value="N"),

@@ -199,14 +199,24 @@ class Store:
         return frozenset(fact.tail for fact in facts if isinstance(fact.tail, str))
 
     def find(self, text: str) -> str:
-        """The identifier of what is meant: an identifier, a label or an alias.
+        """The identifier of what is meant: an identifier, a label or an alias; blanks around it do not count.
 
         Raises:
             DataError: it is not in the graph; the nearest labels are proposed.
         """
+        text = text.strip()
         if text and any(True for _ in self._named(text)):
             return text
         return self._nearest.find(text)
+
+    def absent(self, names: Iterable[str]) -> list[str]:
+        """A line for each name that no fact has, neither for an entity nor for a relation, with the nearest labels."""
+        lost = [name for name in names if not any(chain(self._named(name), self.facts(relation=name)))]
+        if not lost:
+            return []
+        relations = {fact.relation: 0 for fact in self.facts()}
+        known = Nearest(entities={**relations, **self.degrees}, aliases=self.aliases())
+        return [known.absent(name) for name in lost]
 
     def _named(self, name: str) -> Iterator[Fact]:
         return chain(self.facts(name), self.facts(tail=name))

@@ -39,6 +39,38 @@ def test_stats(desk: Path, lab: Lab) -> None:
     ]
 
 
+def test_find_shows_what_is_said_about_an_entity(desk: Path, lab: Lab) -> None:
+    (desk / "labels.ttl").write_text(
+        "@prefix : <urn:kg:> . @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .\n"
+        ":berlin rdfs:label 'Berlin'@en ; :capital_of :germany ; :people 3700000 . :spree :runs_through :berlin .\n"
+    )
+    result = lab("graph", "find", "labels.ttl", " BERLIN ")
+    assert result.code == 0, result.err
+    assert result.out.startswith("berlin: Berlin\n")
+    lines = [line.split() for line in result.out.splitlines()]
+    assert ["capital_of", "germany", "germany"] in lines
+    assert ["people", "3700000", "xsd:integer"] in lines
+    assert ["spree", "spree", "runs_through"] in lines
+    lost = lab("graph", "find", "labels.ttl", "Berlni")
+    assert lost.code == 1
+    assert "`Berlni` is not in the graph; nearest labels: `berlin` (berlin)" in lost.err
+
+
+def test_a_query_for_what_is_not_there_says_so(
+    desk: Path, lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = "SELECT ?x { ?x :borders :frnace ; rdfs:label ':nothing' } # :none"
+    assert lab("graph", "query", "world.tsv", "--query", query).out == "x\n"
+    assert caplog.messages == ["`frnace` is not in the graph; nearest labels: `france` (france)"]
+    lab("graph", "query", "world.tsv", "--query", "ASK { <urn:kg:paris> :capitol_of ?x }")
+    assert caplog.messages[1:] == [
+        "`capitol_of` is not in the graph; nearest labels: `capital_of` (capital_of)"
+    ]
+    for fine in ("PREFIX : <urn:x:> ASK { :a :b :c }", "CONSTRUCT { ?x :in :eu } WHERE { ?x :borders ?y }"):
+        lab("graph", "query", "world.tsv", "--query", fine)
+    assert len(caplog.messages) == 2
+
+
 def test_query(desk: Path, lab: Lab) -> None:
     (desk / "q.rq").write_text("SELECT ?x ?y { ?x :capital_of ?y . ?y :borders :france }")
     for query in ("@q.rq", (desk / "q.rq").read_text()):
@@ -116,6 +148,8 @@ def test_build_from_the_texts_of_a_data_module(desk: Path, lab: Lab) -> None:
             "`countrys` is no file, no folder and no graph of `knowledge=`; did you mean `countries`",
         ),
         (("query", "world.tsv"), "graph query needs --query"),
+        (("stats", "world.tsv", "more"), "graph stats: `more` is a word too many"),
+        (("find", "berlin"), "graph find needs one GRAPH"),
         (("convert", "world.tsv"), "graph convert needs --output"),
         (("convert", "world.tsv", "--output", "x.pdf"), "no format is told by the name x.pdf"),
         (("build", "world.tsv", "--output", "x.ttl"), "--subject COLUMN names the column"),

@@ -127,10 +127,15 @@ def _write_labels(file: Path, names: tuple[str, ...], triples: Triples) -> None:
     languages = sorted(triples.labels)
     lines = ["\t".join(["id", *languages])]
     lines += [
-        "\t".join([name, *(triples.labels[language].get(name, "") for language in languages)])
+        "\t".join(map(_in_one_cell, [name, *(triples.labels[one].get(name, "") for one in languages)]))
         for name in names
     ]
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _in_one_cell(text: str) -> str:
+    """A tab or a line break in a label would make another table of it."""
+    return " ".join(text.split())
 
 
 def _write_json(file: Path, value: Any) -> None:
