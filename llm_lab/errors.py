@@ -35,3 +35,7 @@ class Interrupted(BaseException):
     """The user stopped the run with Ctrl-C; no failure, so not an ``Exception``. The command ends with 130."""
 
     exit_code = 130
+
+
+class InterruptedLearning(Interrupted):
+    """The same, where what was learned without a gradient so far can be used: it becomes the run's model."""

@@ -106,7 +106,8 @@ def open_run(
             raise
         except BaseException as error:  # Lightning makes a SystemExit of a KeyboardInterrupt
             outcome = ("interrupted", Interrupted.exit_code)
-            raise Interrupted(f"interrupted; go on with: llm_lab resume {directory}") from error
+            told = str(error) if isinstance(error, Interrupted) else ""
+            raise Interrupted(f"{told or 'interrupted'}; go on with: llm_lab resume {directory}") from error
         finally:
             _close(run, *outcome)
 

@@ -15,6 +15,7 @@ from llm_lab.callbacks.pruning import pruning_of
 from llm_lab.config import build, build_all
 from llm_lab.data.module import DataModule
 from llm_lab.data.spec import DataSpec
+from llm_lab.errors import Interrupted, InterruptedLearning
 from llm_lab.launch.meeting import Meeting
 from llm_lab.modes.checkpoints import best_point, resume_point
 from llm_lab.modes.results import begin, finish
@@ -54,7 +55,11 @@ def train(
         if run.leads:
             begin(run, data)
         with meeting.group() if meeting else nullcontext():
-            trainer.fit(task, data, ckpt_path=resume_point(directory), weights_only=True)
+            try:
+                trainer.fit(task, data, ckpt_path=resume_point(directory), weights_only=True)
+            except InterruptedLearning as stop:
+                task.save_artifact(run.model)
+                raise Interrupted(f"{stop} in {run.model}") from stop
             metrics = _test(run, trainer, task, data)
             task.save_artifact(run.model)
         if meeting:

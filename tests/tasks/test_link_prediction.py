@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from llm_lab.knowledge.rules.mining import Miner
+from llm_lab.knowledge.rules.ruleset import RuleSet
 from llm_lab.knowledge.triples import Triples
 from llm_lab.models.graph.scorer import Scorer
 from llm_lab.modes import train as way
@@ -150,6 +154,30 @@ def test_killed_in_mid_epoch_and_resumed(desk: Path, lab: Lab) -> None:
     again = json.loads(Path("killed/metrics.json").read_text())
     names = [name for name in whole if name.startswith(("test/", "val/"))]
     assert {name: again[name] for name in names} == {name: whole[name] for name in names}
+
+
+def test_ctrl_c_keeps_the_rules_so_far(desk: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    mined = Miner.cyclic
+
+    def pressed(miner: Miner, relation: int, length: int) -> RuleSet | None:
+        if (relation, length) == (2, 1):
+            os.kill(os.getpid(), signal.SIGINT)
+        return mined(miner, relation, length)
+
+    monkeypatch.setattr(Miner, "cyclic", pressed)
+    words = ("+experiment=rules", *SMALL, *QUICK)
+    stopped = lab(*words, "hydra.run.dir=run")
+    assert stopped.code == 130
+    assert re.fullmatch(
+        r"interrupted; the \d+ rules so far are kept in \S+; go on with: llm_lab resume \S+\n", stopped.err
+    )
+    kept = Path("run/model/rules.tsv").read_text().splitlines()
+    assert len(kept) > 1 and not Path("run/metrics.json").exists()
+    assert lab("evaluate", "run").code == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(desk)
+    assert lab("resume", "run").code == 0
+    assert {*kept} < {*Path("run/model/rules.tsv").read_text().splitlines()}
 
 
 def test_what_training_gives_away_and_never_shows_is_counted(desk: Path, lab: Lab) -> None:

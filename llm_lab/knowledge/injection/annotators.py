@@ -12,7 +12,7 @@ from llm_lab.data.annotations import BRANCHES, ENTITIES, Annotation, Annotator
 from llm_lab.data.readers import as_uri
 from llm_lab.errors import ConfigError, RunError
 from llm_lab.knowledge.graphs import graph_identity, prepared_graph, sources_of
-from llm_lab.knowledge.injection.lexicon import FILE, Entry, Lexicon, from_store, read, write
+from llm_lab.knowledge.injection.lexicon import ENGLISH, FILE, Entry, Lexicon, from_store, read, write
 from llm_lab.knowledge.triples import ENTITIES as NAMES
 from llm_lab.knowledge.triples import read_names
 
@@ -91,6 +91,7 @@ class Verbalize(Linking):
         graph: see `Linking`.
         facts: about an entity, at most.
         tokens: of all facts in what the model gets at once, at most; texts are cut to leave so much room.
+        language: of the labels of relations and tails; English stands in for labels that there are not, and for None.
         pattern: of a fact, over ``relation`` and ``tail``.
         visibility: let each fact be seen by its own entity alone, at the places behind its name, and the rest of the
             text stay where it was; the model needs `llm_lab.knowledge.injection.visibility.Visibility` for that.
@@ -104,6 +105,7 @@ class Verbalize(Linking):
         graph: Mapping[str, Any] | None,
         facts: int = 2,
         tokens: int = 48,
+        language: str | None = None,
         pattern: str = "({relation}: {tail})",
         visibility: bool = False,
         cased: bool = True,
@@ -120,11 +122,12 @@ class Verbalize(Linking):
                 f"pattern: only {{relation}} and {{tail}} may stand in braces: {pattern!r}"
             ) from error
         self.facts, self.tokens, self.pattern = facts, tokens, pattern
+        self.language = language or ENGLISH
         self.columns = (BRANCHES,) if visibility else ()
 
     def make(self) -> Lexicon:
         """See `Linking.make`."""
-        return from_store(prepared_graph(self.graph), most=self.facts)
+        return from_store(prepared_graph(self.graph), most=self.facts, language=self.language)
 
     def about(self, number: int, entry: Entry) -> dict[str, Any]:
         """The facts."""

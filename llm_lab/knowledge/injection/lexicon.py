@@ -15,6 +15,7 @@ from llm_lab.knowledge.names import ALIAS, LABEL
 from llm_lab.knowledge.store import Store
 
 FILE = "lexicon.jsonl"
+ENGLISH = "en"
 NAMING = (LABEL, ALIAS)
 KEPT = 1 << 14  # texts whose entities are remembered: a context stands under many questions
 
@@ -76,7 +77,7 @@ class Lexicon:
 
 
 def from_store(
-    store: Store, *, most: int, only: Sequence[str] | None = None, language: str = "en"
+    store: Store, *, most: int, only: Sequence[str] | None = None, language: str = ENGLISH
 ) -> Lexicon:
     """The lexicon of a graph.
 
@@ -84,12 +85,12 @@ def from_store(
         store: the graph.
         most: facts that are kept of each entity.
         only: entities to be in it, in the order of their numbers; None for all that have triples.
-        language: of labels of relations and tails.
+        language: of labels of relations and tails; English where they have none in it.
     """
     names: dict[str, dict[str, None]] = {}
     for name, identifier in store.aliases():
         names.setdefault(identifier, {})[name] = None
-    labels, degrees = store.labels(language), store.degrees
+    labels, degrees = {**store.labels(ENGLISH), **store.labels(language)}, store.degrees
     wanted = sorted(degrees) if only is None else only
     entries = [
         Entry(

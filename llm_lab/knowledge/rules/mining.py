@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import monotonic
 from typing import TypeVar
@@ -53,6 +54,7 @@ class Miner:
         threads: how many.
         seed: of the order in which entities are looked at.
         finished: whether no task was left out since the time was up.
+        interrupted: whether Ctrl-C was pressed.
     """
 
     walks: Walks
@@ -62,9 +64,14 @@ class Miner:
     threads: int
     seed: int
     finished: bool = True
+    interrupted: bool = False
 
     def __post_init__(self) -> None:
         self.start, self.sources = sources_of(self.walks, self.seed)
+
+    def interrupt(self) -> None:
+        """Begin nothing more."""
+        self.interrupted, self.deadline = True, -math.inf
 
     def each(self, work: Callable[[T], U], parts: Sequence[T]) -> list[U | None]:
         """The work done on each part, None for those that the deadline left out."""
@@ -73,7 +80,12 @@ class Miner:
             return None if monotonic() > self.deadline else work(part)
 
         with ThreadPoolExecutor(self.threads) as pool:
-            done = list(pool.map(timed, parts))
+            tasks = [pool.submit(timed, part) for part in parts]
+            try:
+                wait(tasks)
+            except KeyboardInterrupt:  # the rest is left out, as it is when the time is up
+                self.interrupt()
+        done = [task.result() for task in tasks]
         self.finished = self.finished and all(result is not None for result in done)
         return done
 

@@ -19,12 +19,12 @@ from llm_lab.data.readers import as_uri
 from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.knowledge.rules.engine import Aggregation, Engine
-from llm_lab.knowledge.rules.learner import learn_rules
+from llm_lab.knowledge.rules.learner import Stopped, learn_rules
 from llm_lab.knowledge.rules.mining import Bounds
 from llm_lab.knowledge.rules.ruleset import RuleSet, empty_rules
 from llm_lab.knowledge.rules.text import read_rules, revised, write_rules
 from llm_lab.knowledge.rules.walks import Walks, walks_of
-from llm_lab.knowledge.triples import Triples, read_triples
+from llm_lab.knowledge.triples import Ids, Triples, read_triples
 from llm_lab.models.graph.scorer import WEIGHTS, Scorer
 
 log = logging.getLogger(__name__)
@@ -84,11 +84,27 @@ class Rules(Scorer):
         self.triples = Triples(entities=(), relations=(), splits={})
 
     def learn(self, triples: Triples) -> None:
-        """Find rules in the training triples, then do as a person's own file says."""
+        """Find rules in the training triples, then do as a person's own file says.
+
+        Raises:
+            InterruptedLearning: Ctrl-C; the rules so far are learned.
+        """
         started = monotonic()
-        train = np.asarray(triples.splits["train"])
         walks = self._walks(triples)
-        learned = learn_rules(
+        stopped: Stopped | None = None
+        try:
+            learned = self._found(walks, np.asarray(triples.splits["train"]))
+        except Stopped as stop:
+            learned, stopped = stop.rules, stop
+        if self.own is not None:
+            learned = revised(learned, *read_rules(assets.resolve(as_uri(self.own)), triples))
+        log.info("%d rules in %.1f s", len(learned), monotonic() - started)
+        self._take(learned, walks, triples)
+        if stopped:
+            raise stopped
+
+    def _found(self, walks: Walks, train: Ids) -> RuleSet:
+        return learn_rules(
             walks,
             train,
             cyclic=self.cyclic,
@@ -97,10 +113,6 @@ class Rules(Scorer):
             seconds=self.seconds,
             seed=self.seed,
         )
-        if self.own is not None:
-            learned = revised(learned, *read_rules(assets.resolve(as_uri(self.own)), triples))
-        log.info("%d rules in %.1f s", len(learned), monotonic() - started)
-        self._take(learned, walks, triples)
 
     def _walks(self, triples: Triples) -> Walks:
         train = np.asarray(triples.splits["train"])

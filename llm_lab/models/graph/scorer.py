@@ -44,6 +44,9 @@ class Scorer(nn.Module, ABC):
         """Learn what needs no gradient from the training triples; called once, before the fit.
 
         An embedding learns by gradient alone, and nothing here.
+
+        Raises:
+            InterruptedLearning: Ctrl-C, and what was learned so far can be used.
         """
 
     @property

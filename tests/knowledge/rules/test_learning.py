@@ -1,6 +1,10 @@
 """Rules learned and applied by compiled code, against counting by hand."""
 
 import math
+import signal
+import threading
+from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_lab.errors import ConfigError
+from llm_lab.knowledge.rules import acyclic, cyclic, learner, mining
 from llm_lab.knowledge.rules.engine import Engine
-from llm_lab.knowledge.rules.learner import learn_rules
-from llm_lab.knowledge.rules.mining import Bounds
+from llm_lab.knowledge.rules.learner import Stopped, learn_rules
+from llm_lab.knowledge.rules.mining import Bounds, Miner
 from llm_lab.knowledge.rules.ruleset import RuleSet
 from llm_lab.knowledge.rules.walks import walks_of
 from tests.knowledge.rules.brute import body, groundings, proposals, signed
@@ -79,6 +84,54 @@ def test_an_interrupted_search_keeps_only_what_was_counted_in_full(caplog):
     assert len(learned(chain, seconds=1e-9)) == 0
     assert "the time of 1e-09 s was up; the 0 rules so far are kept" in caplog.text
     assert len(learned(chain)) > 0
+
+
+def test_compiling_does_not_count(monkeypatch: pytest.MonkeyPatch):
+    time = [0.0]
+    for module in (learner, mining):
+        monkeypatch.setattr(module, "monotonic", lambda: time[0])
+    compiling = learner.compile_search
+
+    def slow(kind: np.dtype[Any]) -> None:
+        compiling(kind)
+        time[0] += 1000
+
+    monkeypatch.setattr(learner, "compile_search", slow)
+    chain = np.array([(n, 0, n + 1) for n in range(ENTITIES - 1)], np.int32)
+    assert len(learned(chain, seconds=3)) > 0
+
+
+def test_nothing_is_left_to_compile_once_the_clock_runs():
+    search = [cyclic.closing_paths, cyclic.body_sizes, acyclic.shared_features, acyclic.feature_sizes]
+    learner.compile_search(np.dtype(np.int32))
+    compiled = [len(function.signatures) for function in search]
+    learned(np.array([(n, n % 2, n + 1) for n in range(ENTITIES - 1)], np.int32))
+    assert [len(function.signatures) for function in search] == compiled and all(compiled)
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_ctrl_c_keeps_what_was_counted_in_full(call: int, monkeypatch: pytest.MonkeyPatch):
+    triples = np.array([(n, r, (n + 1 + r) % ENTITIES) for n in range(ENTITIES) for r in range(2)], np.int32)
+    learner.compile_search(triples.dtype)
+    monkeypatch.setattr(learner, "compile_search", lambda kind: None)
+    calls, closing = count(1), Miner._closing
+
+    def pressed(miner: Miner, *given: Any) -> Any:
+        if next(calls) == call:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return closing(miner, *given)
+
+    whole = as_rows(learned(triples))
+    monkeypatch.setattr(Miner, "_closing", pressed)
+    with pytest.raises(Stopped, match="rules so far are kept") as stop:
+        learned(triples)
+    some_rules = as_rows(stop.value.rules)
+    assert len(some_rules) > 0 and some_rules < whole
+
+
+def as_rows(rules: RuleSet) -> set[tuple[Any, ...]]:
+    columns = (rules.head, rules.constant, rules.end, rules.support, rules.body)
+    return {(*row, *path) for *row, path in zip(*map(np.ndarray.tolist, (*columns, rules.path)), strict=True)}
 
 
 def test_rules_below_the_bounds_are_left_out():
