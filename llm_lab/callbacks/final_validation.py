@@ -8,8 +8,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 class FinalValidation(Callback):
     """Make the last batch of a run one that a validation follows, so that there is a ``val/...`` figure to monitor.
 
-    At ``max_steps`` it stops by request instead of by count: only then does Lightning validate inside an epoch. The last
-    epoch is validated even where ``check_val_every_n_epoch`` would leave it out.
+    At ``max_steps`` it stops by request instead of by count: only then does Lightning validate inside an epoch. The
+    last epoch is validated even where ``check_val_every_n_epoch`` would leave it out.
     """
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
