@@ -178,6 +178,7 @@ def _build(words: Words) -> int:
         entities=tuple(filter(None, flags.get("entities", "").split(","))),
         graph=flags.get("graph"),
         tagger=flags.get("tagger"),
+        encoder=flags.get("encoder"),
         rejected=_output(words).with_suffix(".rejected.jsonl"),
         classes="classes" in words.flags,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import multiprocessing
 import re
@@ -17,6 +18,7 @@ from llm_lab.errors import DataError
 from llm_lab.knowledge.store import Store
 from llm_lab.knowledge.timed_query import query_within
 from tests.conftest import Result, make_toy
+from tests.models.tiny import tiny_encoder
 
 Lab = Callable[..., Result]
 TRIPLES = "berlin\tcapital_of\tgermany\nparis\tcapital_of\tfrance\ngermany\tborders\tfrance\nfrance\tborders\tgermany\n"
@@ -136,6 +138,30 @@ def test_build_from_the_texts_of_a_data_module(desk: Path, lab: Lab) -> None:
     rows = (desk / "texts.csv").read_text().splitlines()
     assert rows[0] == "head,relation,tail,confidence,source"
     assert any(row.split(",")[1:4] == ["mentions", "film", "1"] for row in rows)
+
+
+def test_an_encoder_ranks_the_entities_of_one_name_by_the_text(desk: Path, lab: Lab) -> None:
+    make_toy(desk, rows=60)
+    lines = [f"{name}\trdfs:label\tfilm\txsd:string\n" for name in ("roll", "movie")]
+    (desk / "films.csv").write_text(
+        "head\trelation\ttail\tdatatype\n".replace("\t", ",") + "".join(lines).replace("\t", ",")
+        + "roll,made_of,story,\nmovie,tells,story,\nmovie,tells,plot,\n"
+    )  # fmt: skip
+    encoder = str(tiny_encoder(desk / "encoder", ["film story made of tells plot the was good bad"]))
+    words = ("graph", "build", "data=toy", "model=toy", "--graph", "films.csv", "--output", "texts.csv")
+    confidences = []
+    for more in ((), ("--encoder", encoder)):
+        result = lab(*words, *more)
+        assert result.code == 0, result.err
+        rows = csv.DictReader((desk / "texts.csv").open())
+        confidences.append({row["confidence"] for row in rows if row["tail"] in {"movie", "roll"}})
+    usual, read = confidences
+    assert len(usual) == 1  # whatever the text says, the one with more triples
+    assert len(read) > 1
+    refused = lab(*words, "--encoder", "minilmm")
+    assert refused.code == 2 and "no encoder of `model=`; did you mean `minilm`" in refused.err
+    refused = lab(*words, "--encoder", "bert_tiny")
+    assert refused.code == 2 and "a pretrained one is wanted" in refused.err
 
 
 @pytest.mark.parametrize(
