@@ -172,6 +172,18 @@ class Store:
         found = [one for one in self._texts(LABEL) if one.tail.language in ("", language)]
         return {one.head: one.tail.text for one in sorted(found, key=lambda one: one.tail.language)}
 
+    def texts(self, *relations: str) -> dict[str, dict[str, str]]:
+        """Language -> identifier -> text, by the first of the relations that says one; `""` is no language."""
+        found: dict[str, dict[str, str]] = {}
+        for relation in relations:
+            told: dict[tuple[str, str], str] = {}
+            for one in self._texts(relation):
+                key = (one.tail.language, one.head)
+                told[key] = min(one.tail.text, told.get(key, one.tail.text))  # whatever the store's order
+            for (language, name), text in told.items():
+                found.setdefault(language, {}).setdefault(name, text)
+        return {language: found[language] for language in sorted(found)}
+
     def aliases(self) -> Iterator[tuple[str, str]]:
         """Yield (text, identifier) of every label and alias, in all languages."""
         for relation in (LABEL, ALIAS):
