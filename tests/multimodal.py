@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,18 @@ def manifest(folder: Path, rows: int = 40) -> Path:
                 [f"{number}.png", f"{number}.wav", words, f"{amount:.3f}", 1.5, f"{colour} town", colour]
             )
     return folder / "rows.csv"
+
+
+def leave_nothing_but(folder: Path, run: str, *kept: str) -> Path:
+    """Move a run away, and remove what it was made from: data, configuration, caches."""
+    away = folder / "away" / run
+    away.parent.mkdir()
+    shutil.move(folder / run, away)
+    for path in folder.iterdir():
+        if path.name not in {"away", *kept}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(os.environ["LLM_LAB_HOME"])
+    return away
 
 
 def edit(path: Path, row: int, **cells: str) -> None:

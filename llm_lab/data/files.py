@@ -46,7 +46,7 @@ def read_files(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Re
 def read_pixels(path: Path, source: Source, needed: Sequence[str]) -> Iterator[Record | Rejected]:
     """Yield a row per line of comma-separated pixel values, 0 to 255: ``image`` is all but the last, ``label`` that.
 
-    ``line`` is the number of the line, by which rows can be told apart.
+    Blank lines are skipped. ``line`` is the number of the line, by which rows can be told apart.
 
     Raises:
         DataError: a column is needed that there is not.
@@ -54,6 +54,8 @@ def read_pixels(path: Path, source: Source, needed: Sequence[str]) -> Iterator[R
     check_columns(["image", "label", "line"], needed, path)
     with open_text(path, encoding=source.encoding, newline="\n") as stream:
         for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
             *cells, label = line.strip().split(source.delimiter or ",")
             try:
                 values = np.array(cells, np.float32)

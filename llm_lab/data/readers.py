@@ -93,7 +93,7 @@ def _checked(
 
 def _read(source: Source, needed: Sequence[str], licence: str) -> Iterator[Record | Rejected]:
     if source.format == "hub":
-        return read_hub(source.uri.removeprefix("hf://").removeprefix("file://"), source, needed)
+        return read_hub(hub_name(source.uri), source, needed, streaming=source.streaming)
     path = assets.resolve(as_uri(source.uri), licence=licence)
     name = source.format or ("folder" if path.is_dir() else None)
     if name is None:
@@ -101,6 +101,11 @@ def _read(source: Source, needed: Sequence[str], licence: str) -> Iterator[Recor
     if name not in READERS:
         raise ConfigError(f"data.format: unknown format `{name}`{nearest(name, [*READERS, 'hub'])}")
     return READERS[name](path, source, needed)
+
+
+def hub_name(uri: str) -> str:
+    """What the library of the hub calls a data set; a local one by its folder."""
+    return uri.removeprefix("hf://").removeprefix("file://")
 
 
 def _stepped(source: Source, needed: Sequence[str], licence: str) -> Iterator[Record | Rejected]:
@@ -123,7 +128,7 @@ def identity(source: Source) -> dict[str, Any]:
     told = {
         name: value
         for name, value in vars(source).items()
-        if name not in {"uri", "join"} and (value or name not in OF_FILES)
+        if name not in {"uri", "join", "streaming"} and (value or name not in OF_FILES)
     } | joins
     if source.uri.startswith("hf://"):
         return {**told, "uri": source.uri}

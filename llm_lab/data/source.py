@@ -39,6 +39,7 @@ class Source:
         delimiter: what stands between fields; by default a comma in CSV and a tab in TSV.
         quoted: whether double quotes delimit fields; by default in CSV and not in TSV.
         subset: configuration of a hub data set.
+        streaming: read a hub data set as it comes, without a copy of its files.
         comment: what a line of a table begins with that does not count.
         root: URI of the folder that paths in cells are relative to; by default the table's own.
         path: makes a path of a cell, which stands in the place of ``{}``.
@@ -62,6 +63,7 @@ class Source:
     delimiter: str | None = None
     quoted: bool | None = None
     subset: str | None = None
+    streaming: bool = False
     comment: str | None = None
     root: str | None = None
     path: str | None = None
@@ -108,6 +110,10 @@ def _entry(name: str, entry: Any, defaults: Mapping[str, Any], *, at: str = "dat
     values["label"] = None if values.get("label") is None else str(values["label"])
     values["format"] = values.get("format") or guess_format(values["uri"])
     values["join"] = tuple(_joined(values.get("join") or {}, f"{key}.join"))
+    if values.get("streaming") and values["format"] != "hub":
+        raise ConfigError(
+            f"{key}.streaming: {values['uri']} is no hub data set, and only such a one is read as it comes"
+        )
     return Source(name=name, **values)
 
 

@@ -34,7 +34,11 @@ from llm_lab.tracking.summary import summary_table
 
 EVALUATIONS = "evaluations"
 READER = "reader.json"  # lies beside an encoder that reads questions over a graph
-SAVED = {"graph": "llm_lab.models.graph.saved.saved", "llm_lab_fusion": "llm_lab.models.fusion.model.saved"}
+SAVED = {
+    "graph": "llm_lab.models.graph.saved.saved",
+    "llm_lab_fusion": "llm_lab.models.fusion.model.saved",
+    "llm_lab_whisper": "llm_lab.models.audio.whole.whisper",
+}
 LABELLED = ("single_label", "multi_label", "tokens")
 
 

@@ -56,7 +56,9 @@ def main(words: Words) -> int:
     """`llm_lab predict RUN --input FILE|- [--output FILE] [--column NAME]`."""
     source = words.flags.get("input")
     if source is None:
-        raise ConfigError("predict needs --input FILE (CSV, TSV, JSONL or text; - is standard input)")
+        raise ConfigError(
+            "predict needs --input FILE (CSV, TSV, JSONL, text, a picture, a sound, or a folder; - is standard input)"
+        )
     output, column = str(words.flags.get("output", "-")), words.flags.get("column")
     folder = Path(words.positionals[0])
     return predict(folder, source=str(source), output=output, column=str(column) if column else None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from filelock import FileLock
+
 from llm_lab.assets.runs import finished
 from llm_lab.config.words import Words
 from llm_lab.errors import Interrupted, LabError, RunError
@@ -13,7 +15,7 @@ from llm_lab.results.figures import Experiment, Figure, experiments, figure_of, 
 from llm_lab.results.page import page
 from llm_lab.tracking.files import write_json, write_text
 
-FOLDER, FIGURES, PAGE = "docs", "results.json", "results.md"
+FOLDER, FIGURES, PAGE, LOCK = "docs", "results.json", "results.md", ".results.lock"
 
 
 def main(words: Words) -> int:
@@ -31,7 +33,7 @@ def main(words: Words) -> int:
     for one, seed, digest in missing(chosen, figures):
         if run := finished(digest):
             figures[digest] = figure_of(run, name=one.name, seed=seed, metric=_metric(one))
-    _write(folder, found, figures)
+    write(folder, found, figures)
     failed = [] if words.flags.get("dry") else _measure(chosen, figures, found, folder, words)
     left = [f"{one.name} seed={seed}" for one, seed, _ in missing(chosen, figures)]
     print(
@@ -63,7 +65,7 @@ def _measure(
             failed.append(f"  {' '.join(overrides)}: {failure.describe(error)['message']}")
             continue
         figures[digest] = figure_of(run, name=one.name, seed=seed, metric=_metric(one))
-        _write(folder, found, figures)
+        write(folder, found, figures)
     return failed
 
 
@@ -71,13 +73,18 @@ def _metric(one: Experiment) -> str:
     return str(one.expected.get("metric", "val/loss"))
 
 
-def _write(folder: Path, found: list[Experiment], figures: dict[str, Figure]) -> None:
-    """The figures, and the page: of the shipped experiments and of a pack's that were measured."""
+def write(folder: Path, found: list[Experiment], figures: dict[str, Figure]) -> None:
+    """The figures, and the page: of the shipped experiments and of a pack's that were measured.
+
+    What another process has written since is taken over, so that two may measure at once.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / FIGURES, dict(sorted(figures.items())))
-    shown = [
-        one
-        for one in found
-        if one.entry.layer.scope == "ours" or any(digest in figures for digest in one.hashes.values())
-    ]
-    write_text(folder / PAGE, page(shown, figures, folder=folder.resolve()))
+    with FileLock(folder / LOCK):
+        figures |= read(folder / FIGURES) | figures
+        write_json(folder / FIGURES, dict(sorted(figures.items())))
+        shown = [
+            one
+            for one in found
+            if one.entry.layer.scope == "ours" or any(digest in figures for digest in one.hashes.values())
+        ]
+        write_text(folder / PAGE, page(shown, figures, folder=folder.resolve()))

@@ -14,7 +14,7 @@ from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import nn
 from torch.distributed import ProcessGroup
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 from typing_extensions import override
@@ -85,6 +85,7 @@ class Sharded(Parallel):
             for layer in layer_stack(model)[1]:
                 fully_shard(layer, **settings)
             fully_shard(model, **settings)
+            register_fsdp_forward_method(model, "generate")  # gathers weights for writing too
         return model
 
     def data_group(self, mesh: DeviceMesh | None) -> ProcessGroup | None:

@@ -18,6 +18,7 @@ from llm_lab.tracking.formats import metric_name, number, signed
 
 KEY = "data.inputs"
 NOTHING = "baseline/majority/"
+UNKNOWN = "–"
 Runs = dict[Subset, dict[int, Row]]
 
 
@@ -78,18 +79,27 @@ def _metrics(run: Path) -> dict[str, float]:
 
 
 def rows_of(found: Sequence[Ablation]) -> list[dict[str, str]]:
-    """A table: a line per metric and input."""
-    return [
+    """A table: a line per metric and input, without columns of which nothing is known.
+
+    A metric from one input to another knows nothing of these two, since neither can be left out, and no Shapley values.
+    """
+    rows = [
         {
             "metric": metric_name(one.metric) if "/" not in one.metric else one.metric,
             "input": each.name,
             "Shapley value": told(each.shapley, signed),
             "lost without it": told(each.lost, signed),
+            "with all inputs": told(
+                one.subsets.get(frozenset(other.name for other in one.contributions)), number
+            ),
             "it alone": told(each.alone, number),
         }
         for one in found
         for each in sorted(one.contributions, key=lambda each: -weight(each.shapley or each.lost))
+        if each.shapley or each.lost or each.alone
     ]
+    known = [name for name in (rows[0] if rows else ()) if any(row[name] != UNKNOWN for row in rows)]
+    return [{name: row[name] for name in known} for row in rows]
 
 
 def weight(one: Estimate | None) -> float:
@@ -99,4 +109,4 @@ def weight(one: Estimate | None) -> float:
 
 def told(one: Estimate | None, show: Any) -> str:
     """A figure with its interval."""
-    return "–" if one is None else f"{show(one.value)} ({show(one.low)} to {show(one.high)})"
+    return UNKNOWN if one is None else f"{show(one.value)} ({show(one.low)} to {show(one.high)})"

@@ -59,7 +59,7 @@ def sections(table: Table) -> dict[str, Any]:
         "short": dict(zip(table.swept, short_names(table.swept), strict=True)),
         "shown": shown_metrics(table),
         "costs": costs(table),
-        "ablations": [(one.metric, html_ablation.picture(one)) for one in lost[:MOST_PANELS]],
+        "ablations": html_ablation.pictures(lost),
         "contributions": rows_of(lost),
         "parallel": parallel(table, marks, keys),
         "hidden_axes": keys[MOST_AXES:],

@@ -16,16 +16,48 @@ from llm_lab.tracking import plots
 from llm_lab.tracking.formats import metric_name, one_line
 
 NAME = 22  # characters of an input's name
+MOST_PANELS = 3
 
 
-def picture(one: Ablation) -> Markup:
-    """Draw contributions beside all subsets, with marks of their inputs as in an UpSet plot (Lex et al. 2014)."""
-    svg = re.sub(r"<metadata>.*?</metadata>", "", _picture(one), flags=re.DOTALL)
-    return Markup(svg)  # noqa: S704 - drawn by us
+def pictures(found: Sequence[Ablation]) -> list[Markup]:
+    """Draw each metric of rows, and those of directions together, a picture for each name that these end in."""
+    ways: dict[str, list[Ablation]] = {}
+    for one in found:
+        if "/" in one.metric:
+            ways.setdefault(one.metric.rpartition("/")[2], []).append(one)
+    drawn = [_picture(one) for one in found if "/" not in one.metric]
+    drawn += [_directions(name, some) for name, some in ways.items()]
+    svgs = (re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL) for svg in drawn[:MOST_PANELS])
+    return [Markup(svg) for svg in svgs]  # noqa: S704 - drawn by us
+
+
+@plots.styled
+def _directions(metric: str, found: Sequence[Ablation]) -> str:
+    """What each direction loses without each input that it does not go between."""
+    lines = [
+        (one.metric.rpartition("/")[0].replace("_to_", " to "), each.name, each.lost)
+        for one in found
+        for each in one.contributions
+        if each.lost
+    ]
+    figure = Figure(figsize=(10.1, 1.4 + 0.34 * len(lines)), layout="constrained")
+    axes = figure.subplots()
+    known, places = [lost for _, _, lost in lines], range(len(lines))
+    values = [lost.value for lost in known]
+    axes.errorbar(values, places, xerr=_ends(known), fmt="o", color=plots.ACCENT, ecolor=plots.SOFT)
+    axes.axvline(0, color=plots.SOFT, linewidth=0.8)
+    axes.set_yticks(places, [one_line(f"{way}, without {name}", 3 * NAME) for way, name, _ in lines])
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set(
+        title="What each direction loses without a further input", xlabel=f"{metric_name(metric)}, difference"
+    )
+    return plots.to_svg(figure, f"ablation {metric}")
 
 
 @plots.styled
 def _picture(one: Ablation) -> str:
+    """Draw contributions beside all subsets, with marks of their inputs as in an UpSet plot (Lex et al. 2014)."""
     ordered = sorted(one.contributions, key=lambda each: weight(each.shapley or each.lost))
     figure = Figure(figsize=(10.1, 3.2 + 0.3 * len(ordered)), layout="constrained")
     halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.25))

@@ -10,7 +10,7 @@ from llm_lab.sweeps.seeds import Group
 from llm_lab.sweeps.table import Table
 from llm_lab.sweeps.terminal import interval, settings
 from llm_lab.tracking import formats, plots
-from llm_lab.tracking.facts import commands
+from llm_lab.tracking.usage import commands
 
 SHOWN_METRICS = 3
 FIRST_METRICS = ("test/accuracy", "test/f1", "test/loss", "val/accuracy", "val/f1", "val/loss")

@@ -14,7 +14,7 @@ from llm_lab.data.source import nearest
 from llm_lab.data.spec import ID, PRESENT, SAME, DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.tasks.in_batch import InBatch
-from llm_lab.tasks.modality_pairs import Vectors, directions, flat, matched
+from llm_lab.tasks.modality_pairs import Vectors, by_row, directions, flat, matched, measure
 from llm_lab.tasks.ranking import Objective, Pairs, compare, infonce, sigmoid
 from llm_lab.tasks.task import Batch
 
@@ -127,7 +127,8 @@ class CrossModal(InBatch):
         ids = torch.stack([batch[f"{name}{ID}"][:count] for name in self.names], dim=1)
         there = torch.ones(count, dtype=torch.bool, device=ids.device)
         present = torch.stack([batch.get(f"{name}{PRESENT}", there)[:count] for name in self.names], dim=1)
-        return {"vectors": outputs, "ids": ids, "present": present, SAME: batch[SAME][:count]}
+        rows = {name: batch[name][:count] for name in (SAME, "index")}
+        return {"vectors": outputs, "ids": ids, "present": present, **rows}
 
     def losses_of(self, told: Mapping[str, Tensor]) -> Tensor:
         """Losses of the rows [B]."""
@@ -152,8 +153,11 @@ class CrossModal(InBatch):
         return (forward + back) / 2
 
     def measured(self, told: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The metrics by direction, which become a table of the report, and their means."""
-        found = directions(told, self.names, self.metrics)
+        """The metrics by direction, which become a table of the report and are kept by row, and their means."""
+        order = told["index"].argsort()
+        asked = directions({name: value[order] for name, value in told.items()}, self.names)
+        self.row_scores = by_row(asked, self.metrics, len(order))
+        found = {way: measure(self.metrics, one.ranks, one.back) for way, one in asked.items()}
         rows = [
             {"direction": way, **{n: f"{v:.4f}" for n, v in values.items()}} for way, values in found.items()
         ]

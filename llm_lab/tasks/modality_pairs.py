@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -13,16 +13,17 @@ from torchmetrics import MetricCollection
 from llm_lab.data.spec import SAME
 from llm_lab.tasks.rank_metrics import Kept
 from llm_lab.tasks.ranking import Pairs, compare, first_places, pairs
+from llm_lab.tasks.retrieval_metrics import RankMetric
 
 
 class Vectors(Kept):
     """Vectors [B, N, D] of the inputs of a split.
 
-    With them are kept numbers of their contents [B, N], which are there [B, N], and the numbers of what makes rows
-    belong together [B], -1 where a row stands by itself.
+    With them are kept numbers of their contents [B, N], which are there [B, N], the numbers of what makes rows
+    belong together [B], -1 where a row stands by itself, and those of the rows themselves [B].
     """
 
-    names = ("vectors", "ids", "present", SAME)
+    names = ("vectors", "ids", "present", SAME, "index")
 
 
 class Matched(NamedTuple):
@@ -73,23 +74,35 @@ def _alike(
     return Matched(rows, Pairs(queries[first_query], keys[first_key], row, column), rows[first_query][row])
 
 
-def directions(
-    told: Mapping[str, Tensor], names: Sequence[str], metrics: MetricCollection
-) -> dict[str, dict[str, Tensor]]:
-    """The metrics of every ordered pair of modalities that share rows, by ``A_to_B``.
+class Asked(NamedTuple):
+    """The questions of one direction.
+
+    Attributes:
+        ranks: [Q] from 1, of the best right answer.
+        back: [K] those of the other direction.
+        rows: [Q] in which what is asked with first stands.
+    """
+
+    ranks: Tensor
+    back: Tensor
+    rows: Tensor
+
+
+def directions(told: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Asked]:
+    """What every ordered pair of modalities that share rows asks, by ``A_to_B``.
 
     Args:
         told: what `Vectors` keeps.
         names: of the inputs.
-        metrics: see `llm_lab.tasks.retrieval_metrics`.
     """
     found = {}
     for one, other in combinations(range(len(names)), 2):
-        both = matched(told, one, other).pairs
+        rows, both, _ = matched(told, one, other)
         if len(both.row):
             ranks = compare(both)[1], compare(both.back())[1]
-            found[f"{names[one]}_to_{names[other]}"] = measure(metrics, *ranks)
-            found[f"{names[other]}_to_{names[one]}"] = measure(metrics, *ranks[::-1])
+            firsts = (rows[first_places(told["ids"][rows, place])[1]] for place in (one, other))
+            found[f"{names[one]}_to_{names[other]}"] = Asked(*ranks, next(firsts))
+            found[f"{names[other]}_to_{names[one]}"] = Asked(*ranks[::-1], next(firsts))
     return found
 
 
@@ -99,6 +112,17 @@ def measure(metrics: MetricCollection, forward: Tensor, back: Tensor) -> dict[st
     values: dict[str, Tensor] = metrics.compute()
     metrics.reset()
     return values
+
+
+def by_row(found: Mapping[str, Asked], metrics: MetricCollection, rows: int) -> dict[str, Tensor]:
+    """Parts [N, 2] of ``A_to_B/METRIC``, see `llm_lab.results.rows`; a row without a question of its own has zeros."""
+    parts = {}
+    for way, asked in found.items():
+        for name, metric in metrics.items():
+            worth = cast("RankMetric", metric).worth(asked.ranks.double()).double()
+            told = torch.stack([worth, torch.ones_like(worth)], dim=1)
+            parts[f"{way}/{name}"] = told.new_zeros(rows, 2).index_add(0, asked.rows, told)
+    return parts
 
 
 def flat(found: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:

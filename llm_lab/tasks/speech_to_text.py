@@ -45,7 +45,8 @@ class SpeechToText(Transcription):
     def texts(self, outputs: Tensor, batch: Batch) -> list[str]:
         """See `Transcription`; not of the outputs, which saw the truth."""
         network = cast("FusionForSpeechSeq2Seq", self.network())
-        tokens = network.generate(num_beams=self.beams, **super().inputs(batch))[: len(outputs)]
+        tokens = network.generate(num_beams=self.beams, in_step=self.in_parts, **super().inputs(batch))
+        tokens = tokens[: len(outputs)]
         return decoded(tokens, self.tokenizer, end=self.end)
 
 

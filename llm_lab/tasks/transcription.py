@@ -72,6 +72,11 @@ class Transcription(Task):
     def texts(self, outputs: Tensor, batch: Batch) -> list[str]:
         """What is written for each row of a batch."""
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether ranks with other rows hold parts of the weights, so that all write where one does."""
+        return self.parallel is not None and self.parallel.shards and self.replicas() > 1
+
     def inputs(self, batch: Batch) -> dict[str, Any]:
         """What the model gets: all but the text itself."""
         return {name: value for name, value in super().inputs(batch).items() if name != WRITTEN}
@@ -90,10 +95,11 @@ class Transcription(Task):
         """Texts that were written, with those that should have been."""
         outputs = self(batch)
         losses = self.losses(outputs, batch)
+        said = self.texts(outputs, batch) if losses.numel() or self.in_parts else []
         if not losses.numel():
             return []
         self.mean_loss.update(losses.mean(), weight=losses.numel())
-        said, written = self.texts(outputs, batch), [from_codes(one) for one in batch[WRITTEN]]
+        written = [from_codes(one) for one in batch[WRITTEN]]
         self.metrics.update(said, written)
         self.likelihoods.update(nats=losses)
         return list(zip(said, written, strict=True))

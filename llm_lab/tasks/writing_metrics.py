@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.text import ROUGEScore, SacreBLEUScore
+from torchmetrics.utilities import dim_zero_cat
 
 from llm_lab.tasks.language_metrics import Share
 from llm_lab.tasks.metrics import collection
@@ -27,10 +28,12 @@ class RougeL(ROUGEScore):
 
     def __init__(self) -> None:
         super().__init__(rouge_keys="rougeL")
+        for name in self._defaults:  # the library gathers each row: ranks of unlike many would hang
+            self.add_state(name, [], dist_reduce_fx="cat")
 
     def compute(self) -> Tensor:  # type: ignore[override]
         """The mean over the rows."""
-        return super().compute()["rougeL_fmeasure"]
+        return dim_zero_cat(cast("list[Tensor]", self.rougeL_fmeasure)).mean()
 
 
 class Bleu(SacreBLEUScore):

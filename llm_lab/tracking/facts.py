@@ -1,10 +1,8 @@
-"""What the report says in lines of a name and a text: data, cost, commands, evidence."""
+"""What the report says in lines of a name and a text: data, cost, evidence."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from llm_lab.data.spec import DataSpec
@@ -13,11 +11,6 @@ from llm_lab.tracking import formats
 SPLITS = ("train", "val", "test")
 NAMES = {"truncated_at": "max_length"}  # as users type it: longer texts are cut there, or into windows
 Fact = tuple[str, str]
-GRAPH = """from pathlib import Path
-from safetensors.torch import load_file
-
-names = Path("{0}/entities.txt").read_text().splitlines()
-vectors = load_file("{0}/model.safetensors")["entity"]  # row n is of names[n]"""
 
 
 def sizes(spec: DataSpec) -> list[Fact]:
@@ -75,22 +68,6 @@ def phases(ledger: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     return [
         (name, value, 100 * value / whole) for name, value in sorted(found.items(), key=lambda item: -item[1])
     ]
-
-
-def commands(run_dir: Path, manifest: Mapping[str, Any], problem: str = "") -> dict[str, str]:
-    """Return what to type to make the run again, and to use its model."""
-    run, words = shlex.quote(str(run_dir)), manifest.get("words") or []
-    graph = problem == "triples"
-    return {
-        "reproduce": f"python -m llm_lab {shlex.join(words)}".rstrip(),
-        "predict": f"python -m llm_lab predict {run} --input {'triples.tsv' if graph else 'texts.csv'}",
-        "evaluate": f"python -m llm_lab evaluate {run}",
-        "python": GRAPH.format(f"{run_dir}/model")
-        if graph
-        else "from transformers import pipeline\n\n"
-        f'classify = pipeline("text-classification", model="{run_dir}/model")\n'
-        'classify("a text")',
-    }
 
 
 def manifest_facts(manifest: Mapping[str, Any]) -> list[Fact]:

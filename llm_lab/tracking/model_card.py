@@ -59,7 +59,7 @@ def _architecture(folder: Path) -> str:
 
 def metadata(material: pages.Material) -> ModelCardData:
     """Return the front matter: licence, base model, task, test metrics."""
-    config, tag = material.config, pages.pipeline_of(material.architecture, material.spec.problem)
+    config, tag = material.config, pages.pipeline_of(material.architecture, material.spec)
     model = config.get("model") or {}
     source = str(model.get("source") or "")
     name = str(config.get("name", "model"))

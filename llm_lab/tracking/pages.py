@@ -12,7 +12,7 @@ import yaml
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from llm_lab.data.spec import DataSpec
-from llm_lab.tracking import facts, formats, headline, panels, scores
+from llm_lab.tracking import facts, formats, headline, panels, scores, usage
 from llm_lab.tracking.scores import Mistake
 
 SHOWN_MISTAKES = 20
@@ -74,7 +74,7 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "spec": material.spec,
         "subtitle": subtitle(material),
         "architecture": material.architecture,
-        "pipeline": pipeline_of(material.architecture, material.spec.problem),
+        "pipeline": pipeline_of(material.architecture, material.spec),
         "has_pipeline": material.architecture.endswith(tuple(PIPELINES)),
         "basis": basis(material),
         "baseline_labels": [
@@ -97,8 +97,8 @@ def sections(material: Material, *, svg: bool) -> dict[str, Any]:
         "data_facts": facts.data_facts(material.spec.summary),
         "cost": facts.cost(material.ledger),
         "phases": facts.phases(material.ledger),
-        "commands": facts.commands(material.run_dir, material.manifest, material.spec.problem),
-        "graph": facts.GRAPH.format("."),
+        "commands": usage.commands(material.run_dir, material.manifest, material.spec),
+        "snippet": usage.snippet(".", material.spec),
         "config_text": yaml.safe_dump(dict(material.config), sort_keys=False, allow_unicode=True, width=100),
         "facts": facts.manifest_facts(material.manifest),
     }
@@ -115,6 +115,16 @@ PIPELINES = {
     "LMHeadModel": "text-generation",
     "ForCTC": "automatic-speech-recognition",
     "ForSpeechSeq2Seq": "automatic-speech-recognition",
+}
+# The same by kinds of inputs, where these matter; the hub has no name for others.
+FUSED: Mapping[str, Mapping[tuple[str, ...], str]] = {
+    "text-classification": {
+        ("image",): "image-classification",
+        ("audio",): "audio-classification",
+        **dict.fromkeys((("category",), ("number",), ("category", "number")), "tabular-classification"),
+    },
+    "text-generation": {("image",): "image-to-text", ("image", "text"): "image-text-to-text"},
+    "automatic-speech-recognition": {("audio",): "automatic-speech-recognition"},
 }
 TARGETS = {
     "single_label": "{} classes",
@@ -150,8 +160,10 @@ def basis(material: Material) -> str:
     return f"{rows}, 1 seed ({material.config.get('seed', 'unknown')}){interval}."
 
 
-def pipeline_of(architecture: str, problem: str = "") -> str:
-    """The hub's name of what a class of transformers does, or a model of a graph."""
-    if problem == "triples":
+def pipeline_of(architecture: str, spec: DataSpec) -> str:
+    """The hub's name of what a class of transformers does to such data, or a model of a graph."""
+    if spec.problem == "triples":
         return "graph-ml"
-    return next((name for end, name in PIPELINES.items() if architecture.endswith(end)), "feature-extraction")
+    tag = next((name for end, name in PIPELINES.items() if architecture.endswith(end)), "feature-extraction")
+    kinds = tuple(sorted({str(told["kind"]) for told in spec.inputs.values()}))
+    return FUSED.get(tag, {}).get(kinds, tag if kinds in {(), ("text",)} or tag not in FUSED else "other")

@@ -145,3 +145,22 @@ def tiny_encoder(folder: Path, texts: Sequence[str]) -> Path:
     config = BertConfig(vocab_size=len(SPECIAL) + len(found), hidden_dropout_prob=0.0, **sizes)
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     return folder
+
+
+def tiny_whisper(folder: Path) -> Path:
+    """A saved Whisper of one layer that hears two seconds, with a tokenizer of characters."""
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    from llm_lab.data.tokenizers import Trained
+
+    folder.mkdir()
+    tokenizer = Trained(kind="character", vocab_size=40, template="eos", whitespace=True)
+    tokenizer.save(folder, lambda: ["low mid high"])
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        vocab_size=40, num_mel_bins=16, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_source_positions=100,
+        max_target_positions=32, pad_token_id=0, bos_token_id=2, eos_token_id=2, decoder_start_token_id=3, dropout=0.0,
+    )  # fmt: skip
+    WhisperForConditionalGeneration(config).save_pretrained(folder)
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Result
-from tests.multimodal import COLUMNS, edit, manifest
+from tests.multimodal import COLUMNS, edit, leave_nothing_but, manifest
+from tests.strategies.pair import train_in_pair
 
 DATA = f"""# A toy manifest with captions, for tests.
 defaults: [multimodal]
@@ -87,6 +89,49 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
         *["blue town", "red town", "blue town"],
     ]
     assert [row["problem"] for row in rows[:2]] == ["", "no such file: nowhere.png"]
+
+    leave_nothing_but(toys, "run", "other", "said.csv")
+    result = lab("predict", "away/run", "--input", str(other), "--output", "again.csv")
+    assert result.code == 0, result.err
+    assert (toys / "again.csv").read_text() == (toys / "said.csv").read_text()
+    edit(other, 1, file="1.png")
+    result = lab("evaluate", "away/run", "data.source={test: other/rows.csv}")
+    assert result.code == 0, result.err
+    *_, last = sorted((toys / "away/run/evaluations").glob("*.json"))
+    assert json.loads(last.read_text())["metrics"]["test/exact"] == 1.0
+
+
+COMMON = (
+    "+experiment=captions",
+    "trainer.max_epochs=8",
+    "model.dropout=0",
+    "data.columns.picture=null",  # its tower standardizes by the batch of a rank
+    "callbacks.early_stopping=null",
+    "mode.report=false",
+    "mode.baseline=false",
+)
+SHARED_OUT = {"fsdp2": ("strategy=fsdp2",)}
+if importlib.util.find_spec("deepspeed"):
+    SHARED_OUT["zero3"] = (
+        "strategy=deepspeed_zero3",
+        "strategy.config={zero_optimization:{stage3_param_persistence_threshold:0}}",
+    )
+
+
+def test_ranks_that_hold_parts_of_the_weights_write_what_one_process_writes(
+    toys: Path, lab: Callable[..., Result]
+) -> None:
+    data = toys / "conf/data/toy_captions.yaml"  # texts of several lengths end at unlike many tokens
+    data.write_text(data.read_text().replace('"label": "town"', '"label": "text"'))
+    result = lab(*COMMON, "hydra.run.dir=whole")
+    assert result.code == 0, result.err
+    halves = ("data.batch_size=4", "launch.oversubscribe=true")
+    train_in_pair(toys, {name: [*COMMON, *halves, *words] for name, words in SHARED_OUT.items()})
+    one, *others = (json.loads((toys / name / "metrics.json").read_text()) for name in ("whole", *SHARED_OUT))
+    for other in others:
+        assert other["run/world_size"] == 2
+        assert other["test/loss"] == pytest.approx(one["test/loss"], abs=1e-4)
+        assert other["test/cer"] == pytest.approx(one["test/cer"], abs=1e-4)
 
 
 def test_a_task_that_does_not_write_is_refused(toys: Path, lab: Callable[..., Result]) -> None:

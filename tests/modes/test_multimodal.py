@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import llm_lab.models  # noqa: F401 - registers our own classes
 from tests.conftest import Result
-from tests.multimodal import COLUMNS, edit, manifest
+from tests.multimodal import COLUMNS, edit, leave_nothing_but, manifest
 
 NAMES = ("picture", "sound", "words")
 DATA = f"""# A toy manifest, for tests.
@@ -85,6 +86,22 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
     assert [row["label"] for row in rows] == ["red", "", "red", "blue", "red", "blue"]
     assert [row["problem"] for row in rows[:2]] == ["", "no such file: nowhere.png"]
 
+    leave_nothing_but(toys, "run", "other", "said.csv")
+    result = lab("predict", "away/run", "--input", str(other), "--output", "again.csv")
+    assert result.code == 0, result.err
+    assert (toys / "again.csv").read_text() == (toys / "said.csv").read_text()
+    edit(other, 1, file="1.png")
+    result = lab("evaluate", "away/run", "data.source={test: other/rows.csv}")
+    assert result.code == 0, result.err
+    *_, last = sorted((toys / "away/run/evaluations").glob("*.json"))
+    assert (
+        json.loads(last.read_text())["words"]
+        and json.loads(last.read_text())["metrics"]["test/accuracy"] == 1.0
+    )
+    result = lab("predict", "away/run", "--input", "other/*.png")
+    assert result.code == 1
+    assert "a file is not enough; give the model a table with the columns file, wav, text" in result.err
+
 
 def test_modalities_find_each_other(toys: Path, lab: Callable[..., Result]) -> None:
     words = ("task=cross_modal", "baseline=cross_modal", "data.problem=modalities", "data.columns.label=null")
@@ -100,6 +117,33 @@ def test_modalities_find_each_other(toys: Path, lab: Callable[..., Result]) -> N
     assert result.code == 0, result.err
     row = json.loads((toys / "vectors.jsonl").read_text().splitlines()[0])
     assert all(sum(x * x for x in row[f"{name}_embedding"]) == pytest.approx(1, abs=1e-4) for name in NAMES)
+
+    manifest(toys / "other", rows=6)
+    leave_nothing_but(toys, "run", "other")
+    result = lab("predict", "away/run", "--input", "other/[01].wav", "--output", "sounds.jsonl")
+    assert result.code == 0, result.err
+    lines = list(map(json.loads, (toys / "sounds.jsonl").read_text().splitlines()))
+    assert [one["wav"] for one in lines] == ["0.wav", "1.wav"] and not any(one["problem"] for one in lines)
+    assert all(one["picture_embedding"] == [] != one["sound_embedding"] for one in lines)
+    result = lab("evaluate", "away/run", "data.source={test: other/rows.csv}")
+    assert result.code == 0, result.err
+
+
+def test_each_modality_is_left_out_of_retrieval(toys: Path, lab: Callable[..., Result]) -> None:
+    words = ("task=cross_modal", "baseline=cross_modal", "data.problem=modalities", "data.columns.label=null")
+    fewer = (
+        "data.columns.amounts=null",
+        "data.columns.places=null",
+        "trainer.max_epochs=1",
+        "mode.report=false",
+    )
+    result = lab("+experiment=toys", "+ablate=modalities", *words, *fewer, "hydra.sweep.dir=sweep")
+    assert result.code == 0, result.err
+    assert "[4/4] data.inputs=[sound,words]" in result.out
+    assert "picture_to_words/mrr" in result.out and "lost without it" in result.out
+    kept = np.load(next((toys / "sweep").glob("*/test_rows.npz")))
+    assert {"picture_to_words/mrr", "words_to_picture/recall_at_1"} & {*kept.files}
+    assert "picture to words, without sound" in (toys / "sweep/sweep.html").read_text()
 
 
 def test_over_fits_32_rows(toys: Path, lab: Callable[..., Result]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import Result
-from tests.multimodal import tone
+from tests.models.tiny import tiny_whisper
+from tests.multimodal import leave_nothing_but, tone
 
 PITCHES = {0: 250.0, 1: 700.0, 2: 1900.0}
 DATA = r"""# Toy sequences of tones, for tests.
@@ -100,6 +102,14 @@ def test_the_whole_way(tones: Path, lab: Callable[..., Result]) -> None:
     assert predicted(lab, tones, "other/list.csv") == ["low", ""]
     assert predicted(lab, tones, "other/list.csv", "problem") == ["", "no such file: nowhere.wav"]
 
+    leave_nothing_but(tones, "run", "other")
+    shutil.move(tones / "away/run", tones / "run")
+    assert predicted(lab, tones, "other/[02]_*.wav") == ["low", "low", "high", "high"]
+    assert lab("predict", "run", "--input", "away").err.count("no file of the kind audio") == 1
+    other = ("data.source.train=null", "data.source.val=null", "data.source.test.uri=other")
+    result = lab("evaluate", "run", *other)
+    assert result.code == 0, result.err
+
 
 def predicted(lab: Callable[..., Result], folder: Path, given: str, column: str = "text") -> list[str]:
     result = lab("predict", "run", "--input", given, "--output", "said.csv")
@@ -116,6 +126,38 @@ def test_token_by_token(tones: Path, lab: Callable[..., Result]) -> None:
     assert metrics["run/train_flops"] > 0
     assert lab("evaluate", "run", "task.beams=1").code == 0
     assert len(predicted(lab, tones, "other")) == 6
+
+
+WHOLE = """# @package _global_
+# A toy of Whisper.
+defaults:
+  - override /data: toy_tones
+  - override /model: whisper
+  - override /task: speech_to_text
+  - override /baseline: transcripts
+  - override /logger: none
+data:
+  tokenizer: ${model.tokenizer}
+  frames_per_character: null
+  columns: {sound: {features: whisper, rate: 16000, mels: 16}}
+model: {source: file://../../tiny, prompt: ["[UNK]"]}
+trainer: {enable_progress_bar: false, precision: 32-true}
+"""
+
+
+def test_whisper_is_tuned_whole(tones: Path, lab: Callable[..., Result]) -> None:
+    tiny_whisper(tones / "tiny")
+    (tones / "conf/experiment/whole.yaml").write_text(WHOLE)
+    result = lab("+experiment=whole", "+debug=smoke", "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    loss = figures(tones / "run")["test/loss"]
+    result = lab("evaluate", "run", "task.beams=2")
+    assert result.code == 0, result.err
+    (evaluation,) = (tones / "run/evaluations").glob("*.json")
+    assert json.loads(evaluation.read_text())["metrics"]["test/loss"] == pytest.approx(loss, abs=1e-4)
+    leave_nothing_but(tones, "run", "other")
+    shutil.move(tones / "away/run", tones / "run")
+    assert len(predicted(lab, tones, "other")) == 6 and predicted(lab, tones, "other", "problem") == [""] * 6
 
 
 def test_a_text_that_its_sound_has_no_room_for_is_rejected(tones: Path, lab: Callable[..., Result]) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from llm_lab.modes.results_table import write
+from llm_lab.results.figures import Figure, read
 from tests.conftest import Result
 
 QUICK = """# @package _global_
@@ -64,6 +66,13 @@ def test_what_has_a_figure_is_not_measured_again(desk: Path, lab: Callable[..., 
     (desk / "runs").rename(desk / "elsewhere")
     assert lab("results", "--only", "quick").code == 0
     assert not (desk / "runs").exists()
+
+
+def test_two_that_measure_at_once_keep_each_others_figures(tmp_path: Path) -> None:
+    figures: dict[str, Figure] = {"1": {"seed": 42}}
+    write(tmp_path, [], {"2": {"seed": 43}})
+    write(tmp_path, [], figures)
+    assert read(tmp_path / "results.json") == figures == {"1": {"seed": 42}, "2": {"seed": 43}}
 
 
 @pytest.mark.parametrize(("reached", "shown"), [(0.0, "**Majority"), (1.0, "Majority")])

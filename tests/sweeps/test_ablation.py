@@ -62,6 +62,40 @@ def test_what_failed_is_left_out(tmp_path: Path) -> None:
     assert found.contributions[1].lost is not None
 
 
+WAYS = ("picture_to_words", "words_to_picture", "picture_to_sound", "sound_to_words")
+
+
+def test_each_direction_says_what_it_loses_without_the_third_input(tmp_path: Path) -> None:
+    """Sounds help to find words by pictures: 0.9 with them, 0.6 without."""
+    names = ("picture", "sound", "words")
+    subsets = dict(zip("abcd", (some for size in (3, 2) for some in combinations(names, size)), strict=True))
+    jobs = {name: [f"data.inputs=[{','.join(some)}]"] for name, some in subsets.items()}
+    record(tmp_path, jobs, keys=("data.inputs",))
+    for name, some in subsets.items():
+        known = [way for way in WAYS if {*way.split("_to_")} <= {*some}]
+        share = {way: 0.9 if name == "a" and way == WAYS[0] else 0.6 for way in known}
+        metrics = {"val/loss": 1.0, **{f"test/{way}/recall_at_1": value for way, value in share.items()}}
+        config = {"data": {"columns": {one: {"kind": "text"} for one in names}, "inputs": list(some)}}
+        run = add_run(tmp_path, name, words=jobs[name], metrics=metrics, config=config)
+        parts = {
+            f"{way}/recall_at_1": np.stack([np.arange(100) < 100 * value, np.ones(100)], axis=1)
+            for way, value in share.items()
+        }
+        write_rows(run, parts, metrics=metrics, rows=[{"identity": row} for row in range(100)])
+    table = read_table(tmp_path)
+    rows = {(row["metric"], row["input"]): row for row in rows_of(ablations(table))}
+    assert {way.rpartition("/")[0]: name for way, name in rows} == {
+        WAYS[0]: "sound", WAYS[1]: "sound", WAYS[2]: "words", WAYS[3]: "picture",
+    }  # fmt: skip
+    gained = rows["picture_to_words/recall_at_1", "sound"]
+    assert [*gained] == ["metric", "input", "lost without it", "with all inputs"]
+    assert gained["lost without it"].startswith("+0.300 (+0.") and gained["with all inputs"].startswith(
+        "0.900 ("
+    )
+    text = page(table)
+    assert "picture to words, without sound" in text and "Shapley" not in text
+
+
 def test_another_sweep_has_no_contributions(tmp_path: Path) -> None:
     record(tmp_path, {"a": ["optimizer.lr=1"], "b": ["optimizer.lr=2"]})
     for name in "ab":

@@ -14,7 +14,7 @@ from llm_lab.data.spec import DataSpec
 from llm_lab.errors import ConfigError
 from llm_lab.tasks.cross_modal import CrossModal
 from llm_lab.tasks.metrics import collection
-from llm_lab.tasks.modality_pairs import directions, flat, matched
+from llm_lab.tasks.modality_pairs import by_row, directions, flat, matched, measure
 from tests.models.tiny import task_nodes, tokenizer_folder
 
 NAMES = ("picture", "sound", "word")
@@ -92,6 +92,33 @@ def test_an_anchor_is_part_of_every_trained_pair() -> None:
     assert (bound.losses_of(told()) > 0).all()
 
 
+def measured(rows: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    asked = directions(rows, NAMES).items()
+    return {way: measure(collection(METRICS), one.ranks, one.back) for way, one in asked}
+
+
+@pytest.mark.parametrize("same", [None, [7, 7, 7, 8, 8, 9]])
+def test_what_rows_count_adds_up_to_the_metric_of_each_direction(same: list[int] | None) -> None:
+    rows = told(word=[7, 7, 7, 8, 8, 9], same=same)
+    rows["present"][5, 1] = False
+    kept = by_row(directions(rows, NAMES), collection(METRICS), 6)
+    assert kept.keys() == {f"{a}_to_{b}/recall_at_1" for a in NAMES for b in NAMES if a != b}
+    for way, values in measured(rows).items():
+        parts = kept[f"{way}/recall_at_1"]
+        assert (parts[:, 0].sum() / parts[:, 1].sum()).item() == pytest.approx(values["recall_at_1"].item())
+    assert kept["word_to_picture/recall_at_1"][:, 1].tolist() == [1, 0, 0, 1, 0, 1]
+    assert kept["picture_to_sound/recall_at_1"][:, 1].tolist() == [1, 1, 1, 1, 1, 0]
+
+
+def test_rows_are_kept_in_their_order_however_they_came() -> None:
+    task, rows = make(), told() | {"index": torch.arange(6)}
+    order = torch.tensor([3, 0, 5, 1, 2, 4])
+    task.measured(rows)
+    before = task.row_scores
+    task.measured({name: value[order] for name, value in rows.items()})
+    assert before and all(torch.equal(one, task.row_scores[name]) for name, one in before.items())
+
+
 def test_rows_of_one_word_belong_together() -> None:
     rows = told(word=[7, 7, 7, 8, 8, 9], same=[7, 7, 7, 8, 8, 9])
     found = matched(rows, 0, 1)
@@ -106,10 +133,10 @@ def test_directions_are_right_where_the_word_is() -> None:
     """Vectors that tell the word and nothing else find everything, row by row only one in so many."""
     rows = told(word=[7, 7, 7, 8, 8, 9], same=[7, 7, 7, 8, 8, 9])
     rows["vectors"] = torch.eye(3)[[0, 0, 0, 1, 1, 2]][:, None].expand(-1, 3, -1)
-    alike = flat(directions(rows, NAMES, collection(METRICS)))
+    alike = flat(measured(rows))
     assert alike["recall_at_1"] == 1 and len(alike) == 7
     rows["same"] = torch.full((6,), -1)
-    single = directions(rows, NAMES, collection(METRICS))
+    single = measured(rows)
     assert single["picture_to_sound"]["recall_at_1"] == pytest.approx(1 / 6)
     assert single["picture_to_word"]["recall_at_1"] == 1
 

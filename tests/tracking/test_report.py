@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 
 from llm_lab.tracking import formats, headline, scores
 from llm_lab.tracking.files import write_json
+from llm_lab.tracking.model_card import write_model_card
 from llm_lab.tracking.report import write_report
 
 Result = Callable[..., dict[str, Any]]
@@ -232,6 +233,57 @@ def test_types_of_entities_stand_in_a_table_of_their_own(tmp_path: Path, result:
     markdown = (tmp_path / "report.md").read_text()
     assert "| a\\|b | 0.250 | 0.500 | 0.333 | 4 |\n| PER | 1.000 |" in markdown
     assert "## Entities\n\n| type |" in markdown
+
+
+MANY = {
+    "photo": {"kind": "image", "columns": ["file"], "optional": True},
+    "review": {"kind": "text", "columns": ["title", "body"], "optional": False},
+}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "architecture", "wanted", "tag"),
+    [
+        (
+            {"sound": {"kind": "audio", "columns": ["wav"], "optional": False}},
+            "FusionForSequenceClassification",
+            "sounds/  # a folder of sounds, a sound, or a table with the column wav (a sound's file)",
+            "audio-classification",
+        ),
+        (
+            MANY,
+            "FusionForSequenceClassification",
+            "rows.csv  # a table with the columns file (a picture's file, may be empty), title, body",
+            "other",
+        ),
+        (
+            {"words": MANY["review"]},
+            "FusionModel",
+            "rows.csv  # a table with the columns title, body",
+            "feature-extraction",
+        ),
+    ],
+    ids=["sounds", "several", "texts"],
+)  # fmt: skip
+def test_commands_suit_the_columns_of_the_run(
+    tmp_path: Path, result: Result, inputs: dict[str, Any], architecture: str, wanted: str, tag: str
+) -> None:
+    arguments = result()
+    arguments["spec"] = replace(arguments["spec"], inputs=inputs)
+    write_report(tmp_path, **arguments)
+    command = f"python -m llm_lab predict {tmp_path} --input {wanted}"
+    assert (
+        " ".join(command.split()) in page(tmp_path).text and command in (tmp_path / "report.md").read_text()
+    )
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text(json.dumps({"architectures": [architecture]}))
+    told = {name: arguments[name] for name in ("config", "metrics", "spec")}
+    card = write_model_card(tmp_path / "model", **told).read_text()
+    source, _, words = wanted.partition("  # ")
+    assert f"model.answered(model.read('{source}', None)):  # {words}\n" in card
+    assert f"pipeline_tag: {tag}\n" in card and "predictor(Path('.'))" in card
+    for text in (card, (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()):
+        assert "texts.csv" not in text and "pipeline(" not in text
 
 
 def test_run_without_a_test_split_still_reports(tmp_path: Path, result: Result) -> None:

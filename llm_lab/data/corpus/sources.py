@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from llm_lab import assets
 from llm_lab.data.columnar import read_hub
-from llm_lab.data.readers import as_uri, read
+from llm_lab.data.readers import as_uri, hub_name, read
 from llm_lab.data.record import Record, Rejected
 from llm_lab.data.source import SPLIT_NAMES, Source, guess_format, nearest, parse_sources
 from llm_lab.data.text_files import open_text
@@ -125,8 +125,9 @@ def documents(one: CorpusSource, *, licence: str) -> Iterator[Record | Rejected]
 
 def _read(one: CorpusSource, *, licence: str) -> Iterator[Record | Rejected]:
     if one.source.format == "hub":
-        name = one.source.uri.removeprefix("hf://").removeprefix("file://")
-        rows = read_hub(name, one.source, [*one.text, *one.group], streaming=one.streaming)
+        rows = read_hub(
+            hub_name(one.source.uri), one.source, [*one.text, *one.group], streaming=one.streaming
+        )
         yield from _joined(one, rows)
         return
     path = assets.resolve(as_uri(one.source.uri), licence=licence)

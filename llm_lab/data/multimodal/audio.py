@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import torch
 
 from llm_lab.config import build
 from llm_lab.data.multimodal.audio_augment import AudioAugment
+from llm_lab.data.multimodal.bounds import check_number, check_word
 from llm_lab.data.multimodal.extractors import ast_frames, whisper_frames
 from llm_lab.data.multimodal.kind import Array, Chance, MediaKind
 from llm_lab.data.multimodal.sound import RATES, decode_sound, log_mel, mel, usable
@@ -18,6 +19,8 @@ from llm_lab.data.record import UnusableError
 from llm_lab.data.table import Batch
 from llm_lab.errors import ConfigError
 
+Features = Literal["log_mel", "mel", "waveform", "whisper", "ast"]
+MOST_MELS, MOST_WINDOW, MOST_SECONDS = 512, 1.0, 86_400.0  # bands, and seconds of a frame and of a sound
 THEIRS = {"whisper": whisper_frames, "ast": ast_frames}
 THEIR_FRAMES = (16_000, 0.025, 0.01)  # rate, and seconds of window and hop, that both were trained with
 FULL = 32767  # of 16-bit samples
@@ -50,7 +53,7 @@ class Audio(MediaKind):
         columns: Sequence[str] | str | None = None,
         optional: bool = False,
         rate: int = 16_000,
-        features: Literal["log_mel", "mel", "waveform", "whisper", "ast"] = "log_mel",
+        features: Features = "log_mel",
         mels: int = 64,
         window: float = 0.025,
         hop: float = 0.01,
@@ -58,8 +61,12 @@ class Audio(MediaKind):
         augment: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(columns=columns, optional=optional)
-        if not RATES[0] <= rate <= RATES[1]:
-            raise ConfigError(f"rate: {rate} Hz is no sample rate from {RATES[0]} to {RATES[1]}")
+        check_number("rate", rate, *RATES, whole=True)
+        check_word("features", features, get_args(Features))
+        check_number("mels", mels, 1, MOST_MELS, whole=True)
+        check_number("window", window, 0, MOST_WINDOW)
+        check_number("hop", hop, 0, MOST_WINDOW)
+        check_number("max_seconds", max_seconds, 0.001, MOST_SECONDS)
         if min(mels, round(window * rate), round(hop * rate)) < 1:
             raise ConfigError(f"mels {mels}, window {window} s, hop {hop} s: at {rate} Hz that is nothing")
         if features in THEIRS and (rate, window, hop) != THEIR_FRAMES:
@@ -125,10 +132,15 @@ class Audio(MediaKind):
         if rng is None or self.augment is None:
             return self._featured(_wave(item)) if item.dtype == np.int16 else np.asarray(item, np.float32)
         if item.dtype != np.int16:
-            return self.augment.spectrogram(np.asarray(item, np.float32), rng)
+            return self._masked(np.asarray(item, np.float32), rng)
         samples = self.augment.wave(_wave(item), self.rate, rng)
         frames = self._featured(samples)
-        return frames if self.features_as == "waveform" else self.augment.spectrogram(frames, rng)
+        return frames if self.features_as == "waveform" else self._masked(frames, rng)
+
+    def _masked(self, frames: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        assert self.augment is not None  # noqa: S101 - asked for by the caller
+        mean = 0.0 if self.features_as == "log_mel" else float(frames.mean())  # which log_mel has taken off
+        return self.augment.spectrogram(frames, rng, mean=mean)
 
     def _featured(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self.features_as == "waveform":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from llm_lab.data.multimodal.bounds import check_number
 from llm_lab.data.multimodal.sound import Wave, resampled
-from llm_lab.errors import ConfigError
 
+MOST_NOISE, MOST_SHIFT = 100.0, 60.0  # times the clip's level, and seconds
 STEPS = 100  # a speed is a ratio of whole numbers, in steps of a hundredth
 
 
@@ -42,8 +43,11 @@ class AudioAugment:
             "time_mask": time_mask,
             "band_mask": band_mask,
         }.items():
-            if not 0 <= share < 1:
-                raise ConfigError(f"augment.{name}: {share} is not between 0 and 1")
+            check_number(f"augment.{name}", share, 0, 1 - 1 / STEPS)
+        check_number("augment.noise", noise, 0, MOST_NOISE)
+        check_number("augment.shift", shift, 0, MOST_SHIFT)
+        check_number("augment.time_masks", time_masks, 0, whole=True)
+        check_number("augment.band_masks", band_masks, 0, whole=True)
         self.speed, self.noise, self.gain, self.shift = speed, noise, gain, shift
         self.time_masks, self.time_mask = time_masks, time_mask
         self.band_masks, self.band_mask = band_masks, band_mask
@@ -57,14 +61,15 @@ class AudioAugment:
         """Samples [N] to samples of another number."""
         speed, level, gain, shift = rng.uniform(-1, 1), rng.random(), rng.uniform(-1, 1), rng.random()
         factor = round(STEPS * (1 + self.speed * speed))
-        samples = resampled(samples, factor, STEPS) if factor != STEPS else samples
+        faster = resampled(samples, factor, STEPS) if factor != STEPS else samples
+        samples = faster if len(faster) else samples
         samples = np.pad(samples, (int(self.shift * shift * rate), 0))
         loudness = float(np.sqrt(np.mean(samples**2)))
         noise = rng.standard_normal(len(samples), np.float32) * np.float32(self.noise * level * loudness)
         return (samples + noise) * np.float32(1 + self.gain * gain)
 
-    def spectrogram(self, frames: Wave, rng: np.random.Generator) -> Wave:
-        """Frames [T, F], some stretches and bands set to the mean."""
+    def spectrogram(self, frames: Wave, rng: np.random.Generator, *, mean: float) -> Wave:
+        """Frames [T, F], some stretches and bands set to their mean."""
         frames = frames.copy()
         for axis, count, most in ((0, self.time_masks, self.time_mask), (1, self.band_masks, self.band_mask)):
             size = frames.shape[axis]
@@ -72,5 +77,5 @@ class AudioAugment:
                 length = int(rng.integers(0, int(size * most) + 1))
                 start = int(rng.integers(0, size - length + 1))
                 place = slice(start, start + length)
-                frames[place if axis == 0 else (slice(None), place)] = 0
+                frames[place if axis == 0 else (slice(None), place)] = mean
         return frames

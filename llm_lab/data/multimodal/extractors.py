@@ -11,11 +11,13 @@ import numpy as np
 from llm_lab.data.multimodal.sound import Wave
 
 RATE, HOP = 16_000, 160  # Hz, and samples from a frame to the next
+REFLECTED = 200  # samples that Whisper's extractor mirrors at both ends
 
 
 def whisper_frames(samples: Wave, *, mels: int, max_seconds: float) -> Wave:
-    """Log-mel frames [T, mels] as Whisper hears them."""
-    found = _whisper(mels, math.ceil(max_seconds))([samples], sampling_rate=RATE, padding="do_not_pad")
+    """Log-mel frames [T, mels] as Whisper hears them, one at least."""
+    filled = np.pad(samples, (0, max(0, REFLECTED + 1 - len(samples))))
+    found = _whisper(mels, math.ceil(max_seconds))([filled], sampling_rate=RATE, padding="do_not_pad")
     return np.asarray(found["input_features"][0], np.float32).T
 
 

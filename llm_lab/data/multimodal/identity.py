@@ -45,7 +45,10 @@ def _own_files(source: Source, inputs: Inputs) -> Any:
 
 
 def _told(path: Path) -> bytes:
-    if not path.is_file():
-        return f"{path.name} is missing\n".encode()
-    facts = path.stat()
-    return f"{path.name} {facts.st_size} {facts.st_mtime_ns}\n".encode()
+    try:
+        facts = path.stat() if path.is_file() else None
+    except OSError:  # a name that is too long
+        facts = None
+    if facts is None:
+        return f"{path.name} is missing\n".encode("utf-8", "surrogatepass")
+    return f"{path.name} {facts.st_size} {facts.st_mtime_ns}\n".encode("utf-8", "surrogatepass")

@@ -6,15 +6,16 @@ import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
 from llm_lab.config import build
+from llm_lab.data.multimodal.bounds import check_number, check_word, numbers
 from llm_lab.data.multimodal.drawing import is_drawing, render
 from llm_lab.data.multimodal.image_augment import ImageAugment
 from llm_lab.data.multimodal.kind import Array, Chance, MediaKind
@@ -22,8 +23,14 @@ from llm_lab.data.record import UnusableError
 from llm_lab.data.table import Batch
 from llm_lab.errors import ConfigError
 
+Resize = Literal["stretch", "crop", "pad"]
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # no format whose decoder runs a program
 MODES = {1: "L", 3: "RGB"}
+CHANNELS = range(1, 5)  # that the last size of an array may be: grey or colour, either with transparency
+MOST_SIDE = 8192  # that may be asked for
+LEVEL = 1000.0  # most by which pixel values are moved, or scaled either way
+WHITE = 255
+MOST_RATIO = 200  # of the longer side to the shorter one
 SMALL = 32  # side of the picture that baselines see
 
 
@@ -51,20 +58,21 @@ class Image(MediaKind):
         optional: bool = False,
         size: int | Sequence[int],
         channels: int = 3,
-        resize: Literal["stretch", "crop", "pad"] = "crop",
+        resize: Resize = "crop",
         mean: float | Sequence[float] = 0.5,
         std: float | Sequence[float] = 0.5,
         max_pixels: int = 50_000_000,
         augment: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(columns=columns, optional=optional)
-        height, width = (size, size) if isinstance(size, int) else size
-        if channels not in MODES or min(height, width) < 1:
-            raise ConfigError(
-                f"{height} x {width} pixels and {channels} channels: wanted are 1 or 3 channels"
-            )
-        self.height, self.width, self.channels, self.resize = height, width, channels, resize
-        self.mean, self.std = mean, std
+        self.height, self.width = numbers("size", size, 2, 1, MOST_SIDE, whole=True)
+        if channels not in MODES:
+            raise ConfigError(f"channels: 1 or 3 are wanted, found {channels!r}")
+        check_word("resize", resize, get_args(Resize))
+        numbers("mean", mean, channels, -LEVEL, LEVEL)
+        numbers("std", std, channels, 1 / LEVEL, LEVEL)
+        check_number("max_pixels", max_pixels, 1)
+        self.channels, self.resize, self.mean, self.std = channels, resize, mean, std
         self.max_pixels = max_pixels
         self.augment = _augment(augment)
 
@@ -84,6 +92,8 @@ class Image(MediaKind):
                 picture = Pillow.open(io.BytesIO(content), formats=FORMATS)
                 self._check_size(picture.width, picture.height)
                 picture.load()
+            ImageOps.exif_transpose(picture, in_place=True)
+            return self._sized(_in_bytes(picture))
         except UnusableError:
             raise
         except UnidentifiedImageError:
@@ -92,22 +102,19 @@ class Image(MediaKind):
             raise UnusableError("picture too large", error) from None
         except Exception as error:  # noqa: BLE001 - decoders raise whatever a broken file leads them to
             raise UnusableError("broken picture", error) from None
-        return self._sized(picture)
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:
             raise UnusableError("picture too large", f"{width} x {height} pixels")
+        if max(width, height) > MOST_RATIO * min(width, height):
+            raise UnusableError("picture too long for its width", f"{width} x {height} pixels")
 
     def accept(self, values: Array) -> Array:
-        """Pixels [H, W], [H, W, C] or those of a square in a row."""
-        side = math.isqrt(values.size)
-        if values.ndim == 1 and side * side == values.size:
-            values = values.reshape(side, side)
-        if values.ndim not in {2, 3}:
-            raise UnusableError("no picture", f"{values.size} pixel values are no square")
-        return self._sized(Pillow.fromarray(values.astype(np.uint8)))
+        """Pixels from 0 to 255: [H, W], [H, W, C], [C, H, W] or those of a square in a row."""
+        return self._sized(Pillow.fromarray(_bytes(_picture_shaped(values))))
 
     def _sized(self, picture: Pillow.Image) -> Array:
+        self._check_size(*picture.size)
         if (
             picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info
         ):  # on white, as a page shows it
@@ -119,15 +126,16 @@ class Image(MediaKind):
         return np.asarray(picture).reshape(self.height, self.width, self.channels)
 
     def _resized(self, picture: Pillow.Image) -> Pillow.Image:
+        """In the size that is wanted; of what is cut off nothing is made."""
         size = (self.width, self.height)
-        ratios = self.width / picture.width, self.height / picture.height
+        if self.resize == "crop":
+            return ImageOps.fit(picture, size)
         if self.resize == "stretch":
             return picture.resize(size)
-        ratio = max(ratios) if self.resize == "crop" else min(ratios)
+        ratio = min(self.width / picture.width, self.height / picture.height)
         width, height = max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio))
-        picture = picture.resize((width, height))
         whole = Pillow.new(picture.mode, size)
-        whole.paste(picture, ((self.width - width) // 2, (self.height - height) // 2))
+        whole.paste(picture.resize((width, height)), ((self.width - width) // 2, (self.height - height) // 2))
         return whole
 
     def batch(self, items: Sequence[Array], chance: Chance) -> Batch:
@@ -160,6 +168,49 @@ class Image(MediaKind):
             "size": [self.height, self.width],
             **{name: getattr(self, name) for name in names},
         }
+
+
+def _in_bytes(picture: Pillow.Image) -> Pillow.Image:
+    """The picture, a grey one of more than 8 bits scaled to them.
+
+    Raises:
+        UnusableError: whole or floating-point numbers of which nobody says what is white.
+    """
+    if picture.mode == "F":
+        raise UnusableError("picture of floating-point numbers", "what is white in it is not said")
+    if not picture.mode.startswith("I"):
+        return picture
+    deep = picture.mode != "I" or picture.format in {"PNG", "PPM"}  # 16 bits, which Pillow may keep in 32
+    values = np.asarray(picture)
+    return Pillow.fromarray((values >> 8).astype(np.uint8) if deep else _bytes(values))
+
+
+def _bytes(values: Array) -> Array:
+    """Pixel values as uint8.
+
+    Raises:
+        UnusableError: some are no numbers from 0 to 255, or all are shares of 1.
+    """
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= WHITE):  # which holds for what is no number as well
+        raise UnusableError("pixel values that are not from 0 to 255", f"{low:g} to {high:g}")
+    if high <= 1 and (values % 1).any():
+        raise UnusableError("pixel values from 0 to 1", "wanted are those from 0 to 255")
+    return values.astype(np.uint8)
+
+
+def _picture_shaped(values: Array) -> Array:
+    """Values [H, W] or [H, W, C] with 2 to 4 channels, as Pillow takes them."""
+    side = math.isqrt(values.size)
+    if values.ndim == 1 and side * side == values.size:
+        values = values.reshape(side, side)
+    if values.ndim == 3 and values.shape[-1] not in CHANNELS and values.shape[0] in CHANNELS:  # noqa: PLR2004
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim == 3 and values.shape[-1] == 1:  # noqa: PLR2004 - the channels
+        values = values[:, :, 0]
+    if not values.size or values.ndim not in {2, 3} or values.shape[2:] not in {(), (2,), (3,), (4,)}:
+        raise UnusableError("no picture", f"pixel values of the shape {list(values.shape)}")
+    return values
 
 
 def _augment(settings: Mapping[str, Any] | None) -> ImageAugment | None:

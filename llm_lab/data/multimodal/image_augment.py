@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from llm_lab.data.multimodal.bounds import check_number
 from llm_lab.data.multimodal.kind import Chance
-from llm_lab.errors import ConfigError
 
 Pixels = npt.NDArray[np.float32]
 GREY = 0.5
+ODD = np.log(4 / 3)  # most by which a part's proportions differ from the whole's
 
 
 class ImageAugment:
     """Crop, flip, colour and erasing.
 
     Args:
+        crop: most of the area that is cut off; the rest, in proportions from 3:4 to 4:3 of the picture's own, is
+            brought back to its size (Szegedy et al. 2015).
         shift: most pixels by which a picture is moved in each direction; what comes in is a copy of the rim.
         flip: probability of a mirror image.
         brightness: factor between 1 - x and 1 + x.
@@ -27,6 +31,7 @@ class ImageAugment:
     def __init__(
         self,
         *,
+        crop: float = 0.0,
         shift: int = 0,
         flip: float = 0.0,
         brightness: float = 0.0,
@@ -35,6 +40,7 @@ class ImageAugment:
         erase: float = 0.0,
     ) -> None:
         shares = {
+            "crop": crop,
             "flip": flip,
             "brightness": brightness,
             "contrast": contrast,
@@ -42,9 +48,9 @@ class ImageAugment:
             "erase": erase,
         }
         for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ConfigError(f"augment.{name}: {share} is not between 0 and 1")
-        self.shift, self.flip, self.erase = shift, flip, erase
+            check_number(f"augment.{name}", share, 0, 0.99 if name == "crop" else 1)
+        check_number("augment.shift", shift, 0, whole=True)
+        self.crop, self.shift, self.flip, self.erase = crop, shift, flip, erase
         self.brightness, self.contrast, self.colour = brightness, contrast, colour
 
     def __call__(self, pixels: Pixels, chance: Chance) -> Pixels:
@@ -70,7 +76,16 @@ class ImageAugment:
             picture = (picture - mean) * np.float32(1 + self.contrast * contrast) + mean
             tint = 1 + self.colour * tints[: picture.shape[-1]]
             picture = np.clip(picture * (tint * (1 + self.brightness * light)).astype(np.float32), 0, 1)
+        picture = self._cropped(picture, rng) if self.crop else picture
         return self._erased(picture, rng) if self.erase else picture
+
+    def _cropped(self, picture: Pixels, rng: np.random.Generator) -> Pixels:
+        """A part of the picture in the size of the whole."""
+        side = np.sqrt(1 - self.crop * rng.random())
+        stretch = np.sqrt(np.exp(rng.uniform(-ODD, ODD)))
+        high, wide = min(1.0, side * stretch), min(1.0, side / stretch)  # shares of height and width
+        top, left = rng.random(2) * (1 - high, 1 - wide)
+        return magnified(picture, (left, top, left + wide, top + high))
 
     def _erased(self, picture: Pixels, rng: np.random.Generator) -> Pixels:
         height, width = (max(1, round(side * self.erase)) for side in picture.shape[:2])
@@ -79,6 +94,22 @@ class ImageAugment:
         picture = picture.copy()
         picture[top : top + height, left : left + width] = GREY
         return picture
+
+
+def magnified(picture: Pixels, box: tuple[float, float, float, float]) -> Pixels:
+    """The part of a picture [H, W, C] in a box, its left, top, right and bottom as shares, in the size of the whole."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = box
+    bounds = left * width, top * height, right * width, bottom * height
+    channels = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(channel)).resize(
+                (width, height), Image.Resampling.BILINEAR, box=bounds
+            )
+        )
+        for channel in np.moveaxis(picture, -1, 0)
+    ]
+    return np.stack(channels, axis=-1)
 
 
 def moved(picture: Pixels, down: int, right: int) -> Pixels:

@@ -18,7 +18,7 @@ from llm_lab.data.multimodal.kind import MISSING
 from llm_lab.data.multimodal.made import Made
 from llm_lab.data.multimodal.media import MediaWriter
 from llm_lab.data.multimodal.transcripts import too_long
-from llm_lab.data.readers import as_uri, read
+from llm_lab.data.readers import as_uri, hub_name, read
 from llm_lab.data.record import Record, Rejected, UnusableError
 from llm_lab.data.source import Source
 from llm_lab.data.spec import SAME
@@ -153,9 +153,16 @@ def root_of(source: Source, *, licence: str = "") -> Path:
     if source.root is not None:
         return assets.resolve(as_uri(source.root), licence=licence)
     if source.format == "hub":
-        return Path.cwd()
+        return _hub_root(Path(hub_name(source.uri)))
     path = assets.resolve(as_uri(source.uri), licence=licence)
     return path if path.is_dir() else path.parent
+
+
+def _hub_root(folder: Path) -> Path:
+    """Where files lie that a hub data set names and does not hold: in it, or in the cache of the hub's libraries."""
+    from huggingface_hub.constants import HF_HOME
+
+    return folder if folder.is_dir() else Path(HF_HOME)
 
 
 def _path(cell: Any, source: Source) -> Any:

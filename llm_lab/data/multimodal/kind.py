@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from llm_lab.data.record import UnusableError
 from llm_lab.data.table import Batch
+from llm_lab.errors import ConfigError
 
 Array = npt.NDArray[Any]
 Chance = Sequence[np.random.Generator] | None  # one per row; None where nothing is left to chance
@@ -84,6 +85,11 @@ class MediaKind(Kind):
     """A kind whose cells are files, decoded once into arrays of one type."""
 
     dtype: ClassVar[str]
+
+    def __init__(self, *, columns: Sequence[str] | str | None = None, optional: bool = False) -> None:
+        super().__init__(columns=columns, optional=optional)
+        if len(self.given) > 1:
+            raise ConfigError(f"columns: a file stands in one column, found {', '.join(self.given)}")
 
     @abstractmethod
     def decode(self, content: bytes) -> Array:

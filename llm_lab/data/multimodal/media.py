@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +16,10 @@ import numpy as np
 from llm_lab.data.multimodal.cells import missing
 from llm_lab.data.multimodal.kind import MISSING, Array, MediaKind
 from llm_lab.data.multimodal.made import Made
+from llm_lab.data.multimodal.sound import sound_file
 from llm_lab.data.multimodal.store import Store, StoreWriter
-from llm_lab.data.record import UnusableError
+from llm_lab.data.record import EXCERPT, UnusableError
+from llm_lab.errors import LabError
 
 MOST_BYTES = 1 << 29  # of one file
 
@@ -52,7 +54,7 @@ class MediaWriter:
         Raises:
             UnusableError: it is missing, or was refused when it was decoded.
         """
-        if missing(cell):
+        if missing(held(cell)):
             if self.kind.optional:
                 return MISSING
             raise self.kind.absent()
@@ -63,19 +65,17 @@ class MediaWriter:
 
     def take(self, cells: Iterable[tuple[Any, Path]], pool: ThreadPoolExecutor) -> None:
         """Decode the cells, each with the folder that its path is relative to, that are not known yet."""
-        new = {_name(cell, root): (cell, root) for cell, root in cells if not missing(cell)}
+        new = {_name(cell, root): (cell, root) for cell, root in cells if not missing(held(cell))}
         new = {name: pair for name, pair in new.items() if name not in self._known}
         for name, found in zip(new, pool.map(self._decoded, new.values()), strict=True):
             self._known[name] = found if isinstance(found, UnusableError) else self._stored(*found)
 
     def _decoded(self, pair: tuple[Any, Path]) -> tuple[str, Array, Array | None] | UnusableError:
         try:
-            content = contents(*pair)
-            if isinstance(content, np.ndarray):
-                digest, item = _digest(content.tobytes()), self.kind.accept(content)
-            else:
-                digest, item = _digest(content), self.kind.decode(content)
-            return digest, item, self.kind.derive(item)
+            with rejecting(self.kind):
+                content = contents(*pair)
+                item = array(self.kind, content)
+                return _digest(content), item, self.kind.derive(item)
         except UnusableError as error:
             return error
 
@@ -107,12 +107,52 @@ def open_store(folder: Path, kind: MediaKind, *, derived: bool = False) -> Store
     return Store(_derived(path) if derived else path, dtype=dtype, shape=shape)
 
 
+@contextmanager
+def rejecting(kind: MediaKind) -> Iterator[None]:
+    """Make a reason to reject a row of whatever goes wrong with its cell; what the user can mend passes.
+
+    Raises:
+        UnusableError: in the place of any other error.
+    """
+    try:
+        yield
+    except (UnusableError, LabError):
+        raise
+    except Exception as error:  # decoders and systems raise whatever a file leads them to
+        raise UnusableError(f"broken {kind.kind}", f"{type(error).__name__}: {error}") from error
+
+
+def decoded(kind: MediaKind, cell: Any, root: Path) -> Array:
+    """The array that would be stored of what a cell names or holds.
+
+    Raises:
+        UnusableError: there is no such file, or nothing can be made of it.
+    """
+    with rejecting(kind):
+        return array(kind, contents(cell, root))
+
+
+def array(kind: MediaKind, content: bytes | Array) -> Array:
+    """The array that is stored of a file's content or of numbers."""
+    return kind.accept(content) if isinstance(content, np.ndarray) else kind.decode(content)
+
+
+def held(cell: Any) -> Any:
+    """What the cell of a hub data set holds or names, None where that is nothing; any other cell itself."""
+    if not isinstance(cell, Mapping):
+        return cell
+    parts = (cell.get(name) for name in ("bytes", "array", "path"))
+    return next(
+        (part for part in parts if not missing(part) and not (isinstance(part, bytes) and not part)), None
+    )
+
+
 def contents(cell: Any, root: Path) -> bytes | Array:
     """Bytes of the file that a cell names or holds, or the numbers that it holds.
 
     Args:
-        cell: a path, bytes, a list of numbers, a mapping with ``bytes`` or ``path`` as hub data sets have it, or what
-            is `Made` of others.
+        cell: a path, bytes, a list of numbers, a mapping with ``bytes``, ``path``, or ``array`` and ``sampling_rate``
+            as hub data sets have it, or what is `Made` of others.
         root: what a path is relative to; it may not lead out of there.
 
     Raises:
@@ -120,21 +160,31 @@ def contents(cell: Any, root: Path) -> bytes | Array:
     """
     if isinstance(cell, Made):
         return cell.content(lambda one: _file(one, root))
-    if isinstance(cell, Mapping):
-        cell = cell.get("bytes") or cell.get("array") or cell.get("path")
+    rate = _rate(cell)
+    cell = held(cell)
     if isinstance(cell, bytes | bytearray | memoryview):
         return bytes(cell)
     if isinstance(cell, list | tuple | np.ndarray):
         try:
-            return np.asarray(cell, np.float32)
+            values = np.asarray(cell, np.float32)
         except (TypeError, ValueError):
             raise UnusableError("no file and no numbers", str(cell)[:60]) from None
+        return values if rate is None else sound_file(values, rate)
     return _file(cell, root)
+
+
+def _rate(cell: Any) -> Any:
+    """Samples per second that stand beside an array."""
+    return cell.get("sampling_rate") if isinstance(cell, Mapping) else None
 
 
 def _file(cell: Any, root: Path) -> bytes:
     """The bytes of the file that a cell names."""
-    path = (root / str(cell).strip()).resolve()
+    try:
+        path = (root / str(cell).strip()).resolve()
+        path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
+        raise UnusableError("no name of a file", str(error)[:EXCERPT]) from None
     if not path.is_relative_to(root.resolve()):
         raise UnusableError("file outside the folder of its table", cell)
     if not path.is_file():
@@ -148,18 +198,17 @@ def _derived(path: Path) -> Path:
     return path.with_name(f"{path.name}-derived")
 
 
-def _digest(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()
+def _digest(content: bytes | Array) -> str:
+    plain = content.tobytes() if isinstance(content, np.ndarray) else content
+    return blake2b(plain, digest_size=16).hexdigest()
 
 
 def _name(cell: Any, root: Path) -> str:
     """What tells one cell from another; that of a path is the path."""
     if isinstance(cell, Mapping):
-        return _name(cell.get("bytes") or cell.get("array") or cell.get("path"), root)
-    if isinstance(cell, np.ndarray):
-        return _digest(cell.tobytes())
-    if isinstance(cell, bytes | bytearray | memoryview):
-        return _digest(bytes(cell))
+        return f"{_rate(cell)} {_name(held(cell), root)}"
+    if isinstance(cell, bytes | bytearray | memoryview | np.ndarray):
+        return _digest(cell if isinstance(cell, np.ndarray) else bytes(cell))
     if isinstance(cell, Made):
         return f"{root}\n{cell!r}"
     return str(root / str(cell).strip()) if isinstance(cell, str) else repr(cell)

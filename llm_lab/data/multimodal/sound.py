@@ -32,7 +32,31 @@ def decode_sound(content: bytes, *, rate: int, max_seconds: float) -> Wave:
         check_sound(file.samplerate, file.channels, file.frames, max_seconds)
         found = int(file.samplerate)
         samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
-    return resampled(usable(samples), found, rate)
+    return usable(resampled(usable(samples), found, rate))
+
+
+def sound_file(samples: Wave, rate: Any) -> bytes:
+    """Samples [N] at ``rate`` Hz as the content of a file, to be judged and resampled as any other.
+
+    Those beyond full scale, as of 16-bit integers, are scaled down to it.
+
+    Raises:
+        UnusableError: they do not stand in one row, are no numbers, or the rate is none.
+    """
+    import soundfile
+
+    if samples.ndim != 1:
+        raise UnusableError("no sound", f"an array of {samples.ndim} dimensions")
+    if (
+        not isinstance(rate, int | float | np.integer | np.floating)
+        or not RATES[0] <= rate <= RATES[1]
+        or rate % 1
+    ):
+        raise UnusableError("absurd sample rate", f"{rate} Hz")
+    scaled = samples / max(1.0, float(np.abs(usable(samples)).max()))
+    stream = io.BytesIO()
+    soundfile.write(stream, scaled, int(rate), format="WAV", subtype="FLOAT")
+    return stream.getvalue()
 
 
 def rate_of(content: bytes) -> int:

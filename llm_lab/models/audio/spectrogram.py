@@ -67,16 +67,8 @@ class Spectrogram(BackboneTower):
 
     def forward(self, values: Tensor, mask: Tensor | None = None) -> Tokens:
         """Tokens [B, T', D] from frames [B, T, mels] with their mask [B, T]; what is beyond the length is cut off."""
-        keep = torch.ones(values.shape[:2], dtype=torch.int64, device=values.device) if mask is None else mask
-        values, keep = values[:, : self.frames], keep[:, : self.frames]
-        lowest = values.masked_fill(keep.unsqueeze(-1) == 0, torch.inf).amin(
-            dim=(1, 2)
-        )  # silence, of each sound
-        values = torch.where(keep.unsqueeze(-1) == 1, values, lowest[:, None, None])
-        short = self.frames - values.shape[1]
-        filled = torch.cat([values, lowest[:, None, None].expand(-1, short, values.shape[2])], dim=1)
-        keep = nn.functional.pad(keep, (0, short))
-        return self._patches(filled, keep) if self.kind == AST else self._moments(filled, keep)
+        values, keep = filled(values, mask, self.frames)
+        return self._patches(values, keep) if self.kind == AST else self._moments(values, keep)
 
     def _moments(self, values: Tensor, keep: Tensor) -> Tokens:
         states = self.backbone(values.transpose(1, 2)).last_hidden_state
@@ -89,6 +81,17 @@ class Spectrogram(BackboneTower):
         moments = states.view(len(states), bands, -1, states.shape[-1]).mean(dim=1)
         starts = torch.arange(moments.shape[1], device=keep.device) * config.time_stride
         return Tokens(moments, keep[:, starts])
+
+
+def filled(values: Tensor, mask: Tensor | None, frames: int) -> tuple[Tensor, Tensor]:
+    """Values [B, T, mels] and mask [B, T] of exactly so many frames: silence behind each sound."""
+    keep = torch.ones(values.shape[:2], dtype=torch.int64, device=values.device) if mask is None else mask
+    values, keep = values[:, :frames], keep[:, :frames]
+    lowest = values.masked_fill(keep.unsqueeze(-1) == 0, torch.inf).amin(dim=(1, 2))  # silence, of each sound
+    values = torch.where(keep.unsqueeze(-1) == 1, values, lowest[:, None, None])
+    short = frames - values.shape[1]
+    longer = torch.cat([values, lowest[:, None, None].expand(-1, short, values.shape[2])], dim=1)
+    return longer, nn.functional.pad(keep, (0, short))
 
 
 def _told(column: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,8 +65,14 @@ class FusionForCausalLM(Towers):
         )
 
     @torch.no_grad()
-    def generate(self, *, num_beams: int = 1, **inputs: Tensor) -> Tensor:
-        """Tokens [B, U] of the likeliest texts, filled up behind their ends."""
+    def generate(self, *, num_beams: int = 1, in_step: bool = False, **inputs: Tensor) -> Tensor:
+        """Tokens [B, U] of the likeliest texts, filled up behind their ends.
+
+        Args:
+            num_beams: texts that are followed at once.
+            in_step: go on until every rank has ended: where weights lie in parts, all are needed for a token of any.
+            inputs: see `Towers.encode`.
+        """
         first = next(iter(inputs.values()))
         start = torch.full((len(first), 1), int(self.config.vocabulary["end"]), device=first.device)
         seen = self._seen(start, inputs)
@@ -77,6 +83,7 @@ class FusionForCausalLM(Towers):
             max_new_tokens=max(1, min(longest, self._room(seen))),
             num_beams=num_beams,
             do_sample=False,
+            synced_gpus=in_step,
             eos_token_id=int(self.config.vocabulary["end"]),
             pad_token_id=int(self.config.vocabulary["none"]),
         )

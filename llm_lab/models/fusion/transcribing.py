@@ -84,8 +84,14 @@ class FusionForSpeechSeq2Seq(Towers):
         return found
 
     @torch.no_grad()
-    def generate(self, *, num_beams: int = 1, **inputs: Tensor) -> Tensor:
-        """Tokens [B, U] of the likeliest texts, filled up behind their ends."""
+    def generate(self, *, num_beams: int = 1, in_step: bool = False, **inputs: Tensor) -> Tensor:
+        """Tokens [B, U] of the likeliest texts, filled up behind their ends.
+
+        Args:
+            num_beams: texts that are followed at once.
+            in_step: go on until every rank has ended: where weights lie in parts, all are needed for a token of any.
+            inputs: see `Towers.encode`.
+        """
         seen = self.heard(inputs)
         config = self.decoder.config
         start = seen.mask.new_full((len(seen.mask), 1), int(config.eos_token_id))
@@ -97,6 +103,7 @@ class FusionForSpeechSeq2Seq(Towers):
             max_new_tokens=min(int(self.config.vocabulary["longest"]), int(config.n_positions) - 1),
             num_beams=num_beams,
             do_sample=False,
+            synced_gpus=in_step,
         )
         return found[:, 1:]
 

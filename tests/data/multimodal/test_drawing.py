@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from llm_lab.data.multimodal import drawing
 from llm_lab.data.multimodal.image import Image
 from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.data.record import UnusableError
@@ -68,6 +70,35 @@ def test_what_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
     with pytest.raises(UnusableError) as error:
         decoded(content.replace(b"{red}", str(tmp_path / "red.png").encode()))
     assert error.value.reason == reason
+
+
+FLOOD = f'<g id="g0">{RED}</g>' + "".join(
+    f'<g id="g{n + 1}">' + f'<use href="#g{n}"/>' * 10 + "</g>" for n in range(12)
+)  # ten to the twelfth rectangles
+NOISE = (
+    '<filter id="f"><feTurbulence baseFrequency="1" numOctaves="100000000"/></filter>'
+    '<rect width="8" height="8" filter="url(#f)"/>'
+)
+
+
+@pytest.mark.parametrize(
+    "inside", ["<g>" * 20_000 + "</g>" * 20_000, FLOOD, NOISE], ids=["deep", "flood", "noise"]
+)
+def test_a_drawing_that_kills_its_renderer_is_refused_and_the_next_one_is_rendered(
+    inside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "SECONDS", 0)  # and what is left of one
+    with pytest.raises(UnusableError, match="drawing too deep or too much work|broken drawing"):
+        decoded(svg(inside))
+    assert (decoded(svg()) == [255, 0, 0]).all()
+
+
+def test_drawings_are_rendered_in_several_threads_by_few_processes() -> None:
+    colours = [f"#{number:06x}" for number in range(0, 1 << 24, 1 << 17)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda one: decoded(svg(RED.replace("#f00", one))), colours))
+    assert [f"#{bytes(pixels[0, 0]).hex()}" for pixels in found] == colours
+    assert 1 <= len(drawing.IDLE) <= 4
 
 
 def test_parts_of_the_drawing_itself_may_be_used_again() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
@@ -15,7 +19,8 @@ from PIL import Image as Pillow
 from llm_lab.data.multimodal.audio import Audio
 from llm_lab.data.multimodal.audio_augment import AudioAugment
 from llm_lab.data.multimodal.image import Image
-from llm_lab.data.multimodal.image_augment import ImageAugment, moved
+from llm_lab.data.multimodal.image_augment import ImageAugment, magnified, moved
+from llm_lab.data.multimodal.media import MediaWriter, decoded
 from llm_lab.data.multimodal.sound import log_mel, mel, resampled
 from llm_lab.data.record import UnusableError
 from llm_lab.errors import ConfigError
@@ -82,6 +87,38 @@ def test_a_bomb_beyond_the_librarys_own_limit_is_refused_too(monkeypatch: pytest
     assert refused(Image(size=8), png(10, 10)) == "picture too large"
 
 
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("size", [(1, 150), (150, 1), (2, 3)])
+def test_no_more_than_the_size_asked_for_is_made_of_a_long_picture(
+    resize: Any, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, plain = [], Pillow.Image.resize
+
+    def noted(self: Any, size: Any, *args: Any, **settings: Any) -> Any:
+        sizes.append(size)
+        return plain(self, size, *args, **settings)
+
+    monkeypatch.setattr("PIL.Image.Image.resize", noted)
+    item = Image(size=[9, 12], resize=resize).decode(png(*size, colour="red"))
+    assert item.shape == (9, 12, 3) and (resize == "pad" or (item == [255, 0, 0]).all())
+    assert sizes and all(width <= 12 and height <= 9 for width, height in sizes)
+
+
+@pytest.mark.parametrize("size", [(1, 2_000_000), (2_000_000, 1), (1, 201)])
+def test_a_strip_is_refused_before_it_is_unpacked(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strip = png(*size)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("it was unpacked"))
+    assert refused(Image(size=8), strip) == "picture too long for its width"
+
+
+def test_what_a_crop_keeps_is_the_middle() -> None:
+    stripes = np.repeat(np.arange(6, dtype=np.uint8) * 40, 4)[None].repeat(8, axis=0)
+    item = Image(size=8, channels=1).accept(stripes)
+    assert (item[:, :, 0] == stripes[:, 8:16]).all()
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(b"", "no picture"), (b"%!PS-Adobe", "no picture"), (NOISE[: len(NOISE) // 2], "broken picture")],
@@ -91,11 +128,171 @@ def test_a_broken_picture_has_a_reason(content: bytes, reason: str) -> None:
     assert refused(Image(size=8), content) == reason
 
 
+def saved(picture: Pillow.Image, format: str = "PNG", **settings: Any) -> bytes:  # noqa: A002 - Pillow's word
+    stream = io.BytesIO()
+    picture.save(stream, format, **settings)
+    return stream.getvalue()
+
+
+GREYS = np.array([[0, 257], [32_896, 65_535]], np.uint16)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        saved(Pillow.fromarray(GREYS)),
+        saved(Pillow.fromarray(GREYS), "TIFF"),
+        saved(Pillow.fromarray(GREYS.astype(">u2")), "TIFF"),
+        b"P5 2 2 65535\n" + GREYS.astype(">u2").tobytes(),
+        saved(Pillow.fromarray((GREYS >> 8).astype(np.int32)), "TIFF"),
+    ],
+    ids=["png", "tiff", "big-endian", "pgm", "int32"],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_greys_of_16_bits_keep_their_shades(content: bytes, channels: int) -> None:
+    item = Image(size=2, channels=channels).decode(content)
+    assert (item == np.array([[0, 1], [128, 255]])[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.full((2, 2), 256, np.int32), "pixel values that are not from 0 to 255"),
+        (np.full((2, 2), -1, np.int32), "pixel values that are not from 0 to 255"),
+        (np.full((2, 2), 0.5, np.float32), "picture of floating-point numbers"),
+    ],
+)
+def test_a_picture_that_does_not_say_what_is_white_is_refused(values: Any, reason: str) -> None:
+    assert refused(Image(size=2), saved(Pillow.fromarray(values), "TIFF")) == reason
+
+
+@pytest.mark.parametrize("wrong", [300.0, -5.0, np.nan, np.inf])
+def test_pixel_values_that_are_none_are_refused(wrong: float) -> None:
+    with pytest.raises(UnusableError, match="not from 0 to 255"):
+        Image(size=2).accept(np.array([0, 10, 20, wrong], np.float32))
+
+
+def test_pixel_values_from_0_to_1_are_refused_unless_they_are_0_and_1() -> None:
+    with pytest.raises(UnusableError, match="from 0 to 1"):
+        Image(size=2).accept(np.array([0, 0.2, 0.9, 1], np.float32))
+    assert Image(size=2, channels=1).accept(np.array([0, 1, 1, 0], np.float32)).sum() == 2
+
+
+def test_a_picture_is_turned_as_its_camera_says() -> None:
+    upright = Pillow.fromarray(np.array([[0, 50], [100, 150], [200, 250]], np.uint8))
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # the camera was turned: a quarter to the right sets it upright
+    lying = saved(upright.transpose(Pillow.Transpose.ROTATE_90), exif=exif)
+    kind = Image(size=[3, 2], channels=1)
+    assert (kind.decode(lying)[:, :, 0] == np.asarray(upright)).all()
+
+
 def test_pixels_in_the_table_are_pictures_too() -> None:
     kind = Image(size=2, channels=1)
     assert kind.accept(np.array([0, 50, 100, 255], np.float32))[:, :, 0].tolist() == [[0, 50], [100, 255]]
     with pytest.raises(UnusableError, match="no picture"):
         kind.accept(np.zeros(5, np.float32))
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (1, 4, 6), (4, 6, 3), (3, 4, 6), (4, 6, 4), (4, 6, 2)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_are_pictures_wherever_their_channels_stand(shape: tuple[int, ...], channels: int) -> None:
+    kind = Image(size=[4, 6], channels=channels)
+    values = np.full(shape, 200, np.float32)
+    if shape[-1] in {2, 4}:
+        values[..., -1] = 255
+    assert (kind.accept(values) == 200).all() and kind.accept(values).shape == (4, 6, channels)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (6, 6, 5), (2, 2, 2, 3), (4, 0, 3)])
+def test_arrays_that_are_no_picture_have_a_reason(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UnusableError, match="no picture"):
+        Image(size=4).accept(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("features", ["log_mel", "mel", "whisper", "ast", "waveform"])
+@pytest.mark.parametrize("samples", [1, 3, 159, 200])
+def test_a_very_short_sound_is_a_frame(features: Any, samples: int) -> None:
+    kind = Audio(rate=16_000, features=features, mels=80)
+    item = kind.decode(wav(np.ones(samples, np.float32), 16_000))
+    batch = kind.batch([item, kind.blank()], None)
+    assert batch["_mask"].sum(1)[0] == kind.length(len(item)) >= 1
+    assert torch.isfinite(batch[""]).all()
+
+
+def test_a_sound_of_which_resampling_leaves_nothing_has_a_reason() -> None:
+    assert refused(Audio(rate=1000), wav(np.ones(1, np.float32), 96_000)) == "empty sound"
+
+
+def test_cells_of_hub_sets_hold_bytes_numbers_or_names(tmp_path: Path) -> None:
+    kind = Image(size=4)
+    (tmp_path / "a.png").write_bytes(png())
+    values = np.zeros((4, 4), np.float32)
+    cells = [
+        {"bytes": png(), "path": "b.png"},
+        {"bytes": None, "path": "a.png"},
+        {"array": values, "path": None},
+    ]
+    assert all((decoded(kind, cell, tmp_path) == 0).all() for cell in cells)
+    with pytest.raises(UnusableError, match="no such file"):
+        decoded(kind, {"bytes": b"", "path": "b.png"}, tmp_path)
+
+
+def test_an_array_with_its_rate_is_resampled_as_a_file_is() -> None:
+    kind = Audio(rate=RATE, max_seconds=2)
+    tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32) / 2
+    cell = {"array": tone, "sampling_rate": 16_000, "path": None}
+    assert (decoded(kind, cell, Path()) == kind.decode(wav(tone, 16_000))).all()
+    integers = {"array": (tone * 32_767).astype(np.int16).tolist(), "sampling_rate": 16_000}
+    assert len(decoded(kind, integers, Path())) == RATE
+    assert len(decoded(kind, {"array": tone}, Path())) == 16_000
+
+
+@pytest.mark.parametrize(
+    ("array", "rate", "reason"),
+    [
+        ([0.1] * 50, 10, "absurd sample rate"),
+        ([0.1] * 50, "16 kHz", "absurd sample rate"),
+        ([0.1] * 50, float("nan"), "absurd sample rate"),
+        ([[0.1, 0.2]] * 50, RATE, "no sound"),
+        ([float("inf")] * 50, RATE, "sound with samples that are no numbers"),
+        ([], RATE, "empty sound"),
+        ([0.1] * 3 * RATE, RATE, "sound too long"),
+    ],
+)
+def test_an_array_with_a_rate_that_is_none_has_a_reason(array: Any, rate: Any, reason: str) -> None:
+    with pytest.raises(UnusableError) as error:
+        decoded(Audio(rate=RATE, max_seconds=2), {"array": array, "sampling_rate": rate}, Path())
+    assert error.value.reason == reason
+
+
+def test_equal_arrays_of_two_rates_are_two_sounds(tmp_path: Path) -> None:
+    kind = Audio(rate=RATE)
+    kind.input = "sound"
+    cells: list[Any] = [{"array": [0.1] * 400, "sampling_rate": rate} for rate in (RATE, 16_000)]
+    with MediaWriter(tmp_path, kind) as writer, ThreadPoolExecutor(1) as pool:
+        writer.take([(cell, tmp_path) for cell in cells], pool)
+        numbers = [writer.number(cell, tmp_path) for cell in cells]
+        assert [writer.length(number) for number in numbers] == [kind.length(400), kind.length(200)]
+
+
+@pytest.mark.parametrize("cell", ["a\0b", "n" * 5000, "loop"])
+def test_what_names_no_file_has_a_reason(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UnusableError, match="no name of a file"):
+        decoded(Image(size=4), cell, tmp_path)
+
+
+def test_what_a_decoder_stumbles_over_is_a_reason_and_what_can_be_mended_is_told() -> None:
+    class Stumbling(Image):
+        def decode(self, content: bytes) -> Any:
+            raise ConfigError("mend this") if content else MemoryError("too much")
+
+    kind = Stumbling(size=4)
+    with pytest.raises(UnusableError, match="broken image"):
+        decoded(kind, b"", Path())
+    with pytest.raises(ConfigError, match="mend this"):
+        decoded(kind, b"a", Path())
 
 
 @pytest.mark.parametrize(
@@ -168,19 +365,42 @@ def chance(*seeds: int) -> list[np.random.Generator]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 3), st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.9), st.integers(0, 99))
+@given(
+    st.integers(0, 3), st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.9), st.integers(0, 99),
+    st.floats(0, 0.99),
+)  # fmt: skip
 def test_changed_pictures_stay_pictures(
-    shift: int, flip: float, colour: float, erase: float, seed: int
+    shift: int, flip: float, colour: float, erase: float, seed: int, crop: float
 ) -> None:
     change = ImageAugment(
-        shift=shift, flip=flip, brightness=colour, contrast=colour, colour=colour, erase=erase
+        shift=shift, flip=flip, brightness=colour, contrast=colour, colour=colour, erase=erase, crop=crop
     )
     pixels = np.random.default_rng(seed).random((3, 6, 5, 3)).astype(np.float32)
     before = pixels.copy()
     once, again = (change(pixels, chance(seed, seed + 1, seed + 2)) for _ in range(2))
     assert (once == again).all() and once.shape == pixels.shape
     assert (pixels == before).all()
-    assert once.min() >= 0 and once.max() <= 1
+    assert once.min() >= 0 and once.max() <= 1 and once.dtype == np.float32
+
+
+def test_a_crop_is_a_part_of_the_picture_in_its_size() -> None:
+    """Of slopes it keeps the slope: what is seen grows from left to right, less than before, from somewhere."""
+    rows, columns = np.mgrid[0:64, 0:48].astype(np.float32)
+    slopes = np.stack([rows / 64, columns / 48], axis=-1)[None]
+    areas, starts = [], set()
+    for rng in chance(*range(40)):
+        cut = ImageAugment(crop=0.75)(slopes, [rng])[0]
+        high, wide = (float(np.ptp(cut[..., axis])) for axis in (0, 1))
+        assert cut.shape == (64, 48, 2) and (np.diff(cut[..., 0], axis=0) > -1e-6).all()
+        assert 0.7 < high / wide < 1.43
+        areas.append(high * wide)
+        starts.add(round(float(cut[0, 0, 0]), 2))
+    assert 0.2 < min(areas) < 0.4 and 0.8 < max(areas) <= 1 and len(starts) > 10
+
+
+def test_the_whole_of_a_picture_magnified_is_itself() -> None:
+    picture = np.random.default_rng(0).random((6, 5, 3)).astype(np.float32)
+    assert (magnified(picture, (0, 0, 1, 1)) == picture).all()
 
 
 def test_a_row_is_changed_alike_whoever_stands_beside_it() -> None:
@@ -198,9 +418,23 @@ def test_spec_augment_blanks_no_more_than_it_says() -> None:
     change = AudioAugment(time_masks=1, time_mask=0.2, band_masks=1, band_mask=0.25)
     frames = np.ones((50, 8), np.float32)
     for rng in chance(*range(20)):
-        blank = change.spectrogram(frames, rng) == 0
+        blank = change.spectrogram(frames, rng, mean=0) == 0
         assert blank.all(axis=1).sum() <= 10 and blank.all(axis=0).sum() <= 2
     assert (frames == 1).all()
+
+
+@pytest.mark.parametrize("features", ["log_mel", "mel", "whisper", "ast"])
+def test_what_is_masked_in_a_spectrogram_is_its_mean(features: Any) -> None:
+    settings = {"time_masks": 1, "time_mask": 0.5}
+    kind = Audio(features=features, mels=80, augment=settings)
+    item = kind.decode(wav(np.random.default_rng(0).standard_normal(4000).astype(np.float32) / 9, 16_000))
+    frames = kind.derive(item)
+    assert frames is not None
+    before = kind.batch([frames], None)[""]
+    after = kind.batch([frames], chance(5))[""]
+    masked = (before != after).all(dim=2)
+    assert masked.any() and not masked.all()
+    assert torch.allclose(after[masked], before.mean(), atol=2e-3)
 
 
 def test_speed_changes_the_length_of_a_sound() -> None:
@@ -208,6 +442,39 @@ def test_speed_changes_the_length_of_a_sound() -> None:
         len(AudioAugment(speed=0.2).wave(np.ones(1000, np.float32), RATE, rng)) for rng in chance(*range(9))
     ]
     assert min(sizes) >= 1000 / 1.21 and max(sizes) <= 1000 / 0.79 and len(set(sizes)) > 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (Image, {"size": 0}, "size: a whole number from 1 to 8192"),
+        (Image, {"size": "big"}, "size: a whole number"),
+        (Image, {"size": [8, 8, 8]}, "size: one number or 2 are wanted"),
+        (Image, {"size": 8, "channels": 2}, "channels: 1 or 3"),
+        (Image, {"size": 8, "std": 0}, "std: a number"),
+        (Image, {"size": 8, "mean": [0.5, 0.5]}, "mean: one number or 3"),
+        (Image, {"size": 8, "mean": float("nan")}, "mean: a number"),
+        (Image, {"size": 8, "resize": "crap"}, "resize: unknown word 'crap'; did you mean `crop`"),
+        (Image, {"size": 8, "max_pixels": 0}, "max_pixels"),
+        (Image, {"size": 8, "columns": ["a", "b"]}, "columns: a file stands in one column, found a, b"),
+        (Image, {"size": 8, "augment": {"shift": -1}}, "augment.shift: a whole number of at least 0"),
+        (Image, {"size": 8, "augment": {"crop": 1}}, "augment.crop: a number from 0 to 0.99"),
+        (Image, {"size": 8, "augment": {"flip": "often"}}, "augment.flip: a number from 0 to 1"),
+        (Audio, {"rate": "8k"}, "rate: a whole number from 1000 to 384000 is wanted, found '8k'"),
+        (Audio, {"features": "logmel"}, "features: unknown word 'logmel'; did you mean `log_mel`"),
+        (Audio, {"mels": 4000}, "mels: a whole number from 1 to 512"),
+        (Audio, {"hop": 5}, "hop: a number from 0 to 1"),
+        (Audio, {"window": -1}, "window: a number"),
+        (Audio, {"columns": ["a", "b"]}, "columns: a file stands in one column"),
+        (Audio, {"augment": {"noise": -0.1}}, "augment.noise: a number from 0"),
+        (Audio, {"augment": {"shift": -1}}, "augment.shift: a number from 0"),
+        (Audio, {"augment": {"band_masks": -1}}, "augment.band_masks: a whole number of at least 0"),
+        (Audio, {"augment": {"speed": 1}}, "augment.speed: a number from 0 to 0.99"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_named(kind: Any, settings: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        kind(**settings)
 
 
 def test_an_unknown_setting_names_the_nearest() -> None:

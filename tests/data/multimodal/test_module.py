@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image as Pillow
 
 from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.errors import ConfigError, DataError
@@ -67,6 +70,32 @@ def test_a_manifest_becomes_batches_of_every_kind(tmp_path: Path, make: Make) ->
     assert batch["amounts"].shape == (8, 4) and batch["places"].shape == (8, 1)
     red = batch["labels"] == 1
     assert (batch["picture"][red, 0].mean() > 0) and (batch["picture"][~red, 0].mean() < 0)
+
+
+def test_a_bad_cell_rejects_its_row_whatever_it_is(tmp_path: Path, make: Make) -> None:
+    """Names that are none, shapes that are no picture: each row says why, and the run goes on."""
+    manifest(tmp_path)
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    Pillow.new("LAB", (4, 4)).save(tmp_path / "lab.tiff")
+    bad: dict[str, Any] = {
+        **dict.fromkeys(("a\0b.png", "n" * 5000, "loop.png", "\ud800"), "no name of a file"),
+        "lab.tiff": "broken picture",
+        ".": "no such file",
+    }
+    odd = [[[[1.0] * 5] * 5] * 5, [], {"bytes": None, "path": None}, [["a"]], [10.0] * 9]
+    cells = [*(f"{number}.png" for number in range(10)), *bad, *odd]
+    rows = [{"file": cell, "colour": "red" if number % 2 else "blue"} for number, cell in enumerate(cells)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    columns = {"picture": {**COLUMNS["picture"], "channels": 1}, "label": "colour"}
+    data = make(
+        {"train": str(tmp_path / "rows.jsonl")},
+        columns=columns,
+        split={},
+        max_rejected=0.9,
+        duplicates="keep",
+    )
+    reasons = [*bad.values(), "no picture", "no picture", "missing image", "no file and no numbers"]
+    assert rejected(data) == [(11 + number, reason) for number, reason in enumerate(reasons)]
 
 
 def test_numbers_are_standardized_by_the_training_rows(tmp_path: Path, make: Make) -> None:
@@ -152,6 +181,78 @@ def test_the_same_rows_come_from_parquet_with_the_files_inside(tmp_path: Path, m
         assert (left["picture"] == right["picture"]).all() and (left["labels"] == right["labels"]).all()
 
 
+def same_batches(one: MultimodalData, other: MultimodalData, *names: str) -> bool:
+    pairs = zip(one.train_dataloader(), other.train_dataloader(), strict=True)
+    return all(left[name].equal(right[name]) for left, right in pairs for name in (*names, "labels"))
+
+
+@pytest.mark.parametrize("packed", ["zip", "gztar", "tar"])
+def test_files_lie_in_an_archive(tmp_path: Path, make: Make, packed: str) -> None:
+    table = manifest(tmp_path / "all")
+    archive = shutil.make_archive(str(tmp_path / "packed"), packed, root_dir=tmp_path, base_dir="all")
+    inside = f"file://{archive}!/all"
+    columns = {"columns": some("picture", "sound"), "split": {}}
+    plain = make({"train": str(table)}, **columns)
+    (tmp_path / "rows.csv").write_text(table.read_text())
+    for uri in (str(tmp_path / "rows.csv"), f"{inside}/rows.csv"):
+        assert same_batches(
+            plain, make({"train": {"uri": uri, "root": inside}}, **columns), "picture", "sound"
+        )
+    source = {"uri": inside, "format": "files", "pattern": r"(?P<n>\d+)\.png"}
+    pictures = {"picture": {**COLUMNS["picture"], "columns": "file"}, "label": "n"}
+    labels = {"even": [*range(0, 40, 2)], "odd": [*range(1, 40, 2)]}
+    assert make({"train": source}, columns=pictures, labels=labels, split={}).prepare().sizes == {"train": 40}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_hub_data_set_holds_pictures_and_sounds(tmp_path: Path, make: Make, *, streaming: bool) -> None:
+    manifest(tmp_path)
+    read = [
+        (tmp_path / f"{number}.{suffix}").read_bytes() for suffix in ("png", "wav") for number in range(40)
+    ]
+    cells = [{"bytes": content, "path": f"{number}"} for number, content in enumerate(read)]
+    features = datasets.Features(
+        {
+            "file": datasets.Image(),
+            "wav": datasets.Audio(),
+            "colour": datasets.ClassLabel(names=["red", "blue"]),
+        }
+    )
+    columns = {"file": cells[:40], "wav": cells[40:], "colour": [number % 2 for number in range(40)]}
+    stored = pa.table(columns, schema=features.arrow_schema)
+    (tmp_path / "hub").mkdir()
+    pq.write_table(stored, tmp_path / "hub/train.parquet")
+    source = {"uri": f"file://{tmp_path}/hub", "format": "hub", "streaming": streaming}
+    of_hub = make(source, columns=some("picture", "sound"), split={"val": 0.2})
+    assert same_batches(
+        make(columns=some("picture", "sound"), split={"val": 0.2}), of_hub, "picture", "sound"
+    )
+    assert of_hub.spec.fingerprint == make({**source, "streaming": False}, columns=some("picture", "sound"),
+                                           split={"val": 0.2}).prepare().fingerprint  # fmt: skip
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_hub_data_set_is_a_folder_of_pictures(tmp_path: Path, make: Make, *, streaming: bool) -> None:
+    manifest(tmp_path / "all")
+    for number in range(40):
+        folder = tmp_path / "hub/train" / ("red", "blue")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / f"all/{number}.png", folder)
+    columns = {"image": {"kind": "image", "size": 8}, "label": "label"}
+    source = {"uri": f"file://{tmp_path}/hub", "format": "hub", "streaming": streaming}
+    data = make(source, columns=columns, split={"val": 0.2})
+    assert (
+        rejected(data) == [] and data.spec.labels == ("blue", "red") and sum(data.spec.sizes.values()) == 40
+    )
+
+
+def test_only_a_hub_data_set_is_read_as_it_comes(tmp_path: Path, make: Make) -> None:
+    with pytest.raises(
+        ConfigError, match="rows.csv is no hub data set, and only such a one is read as it comes"
+    ):
+        make({"train": {"uri": str(tmp_path / "rows.csv"), "streaming": True}})
+
+
 def test_a_folder_of_files_is_a_table_by_a_pattern(tmp_path: Path, make: Make) -> None:
     manifest(tmp_path / "all")
     source = {
@@ -165,7 +266,10 @@ def test_a_folder_of_files_is_a_table_by_a_pattern(tmp_path: Path, make: Make) -
     labels = {"even": [*range(0, 40, 2)], "odd": [*range(1, 40, 2)]}
     data = make(source, columns=columns, labels=labels)
     assert data.prepare().sizes == {"train": 20, "test": 20}
-    assert [row["text"] for row in data.rows("test")][:2] == ["20.png", "21.png"]  # a reader knows files by name
+    assert [row["text"] for row in data.rows("test")][:2] == [
+        "20.png",
+        "21.png",
+    ]  # a reader knows files by name
     source["train"]["pattern"] = r"(?P<m>\d)\.png"
     with pytest.raises(DataError, match="no column `n`; there is `file`, `folder`, `m`"):
         make(source, columns=columns, labels=labels).prepare()
