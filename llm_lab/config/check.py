@@ -26,6 +26,7 @@ from llm_lab.config.fault import Fault, FaultsError, short_path
 from llm_lab.config.file_uri import is_relative, path_of
 from llm_lab.config.nearest import nearest
 from llm_lab.config.resolve import plain, written
+from llm_lab.config.run_uris import run_faults
 from llm_lab.config.schema import CONTROL, GROUPS, ORDER, injected_at, signature_at
 from llm_lab.config.signature import Signature
 from llm_lab.config.types import MISSING, Type
@@ -58,6 +59,7 @@ def faults_of(composed: Composed) -> list[Fault]:
     told |= {fault.key for fault in fitted}
     found += [fault for fault in fitted if not _follows(fault, composed, told)]
     found += _files(values, composed)
+    found += run_faults(_leaves(values, ""))
     found = [_placed(fault, composed) for fault in found]
     return list(dict.fromkeys([*composed.faults, *found, *_guarded(composed)]))
 

@@ -12,18 +12,23 @@ from llm_lab.config.nearest import nearest
 from llm_lab.config.types import MISSING
 
 _HOPS = 64
+_GRAPH = "knowledge"
 _LATER = "${paths.run}"  # null until a run directory is opened
 
 
 def plain(config: DictConfig, faults: list[Fault]) -> dict[str, Any]:
     """The config without Hydra's node as plain values, MISSING in place of what is missing or broken."""
     walker = _Walker(config, faults)
-    return {str(key): walker.value(config, key, str(key)) for key in config if key != "hydra"}
+    values = {str(key): walker.value(config, key, str(key)) for key in config if key != "hydra"}
+    if walker.graphless:
+        faults.append(_no_graph(walker.graphless))
+    return values
 
 
 class _Walker:
     def __init__(self, root: DictConfig, faults: list[Fault]) -> None:
         self.root, self.faults = root, faults
+        self.graphless: list[str] = []  # keys that a graph would fill, where none is chosen
 
     def value(self, parent: Container, name: Any, key: str) -> Any:
         """One value of a container, resolved; a fault and MISSING where that cannot be done."""
@@ -55,6 +60,9 @@ class _Walker:
             return self._broken(key, f"circular interpolation: {chain}")
         if isinstance(error, GrammarParseError):
             return self._broken(key, f"not an interpolation: {text}")
+        if f"key '{_GRAPH}." in str(error) and OmegaConf.select(self.root, f"{_GRAPH}.licence") is None:
+            self.graphless.append(key)
+            return MISSING
         reason = _reason(error)
         target = text[2:-1] if text.startswith("${") and text.endswith("}") and ":" not in text else ""
         found = nearest(target, _keys(self.root)) if target else None
@@ -76,6 +84,16 @@ class _Walker:
     def _broken(self, key: str, message: str, suggestion: str = "") -> Any:
         self.faults.append(Fault(key=key, message=message, suggestion=suggestion))
         return MISSING
+
+
+def _no_graph(keys: list[str]) -> Fault:
+    """One fault for all the values that a choice of `knowledge=` brings."""
+    return Fault(
+        key=_GRAPH,
+        message=f"no graph is chosen, which would give {', '.join(f'`{key}`' for key in keys)}",
+        suggestion=f"choose a graph by `{_GRAPH}=`, `{_GRAPH}=umls` say (`list {_GRAPH}` shows them all), "
+        "or set what it would give",
+    )
 
 
 def _reason(error: OmegaConfBaseException) -> str:

@@ -66,8 +66,8 @@ VERBS: dict[str, Verb] = {
         overrides=False,
     ),
     "graph": Verb(
-        help="a knowledge graph: stats, validate, query, convert, entail; build one from a table or from data=",
-        positionals=("ACTION", "[GRAPH]"),
+        help="a knowledge graph: stats, validate, find, query, convert, entail; build one from a table or from data=",
+        positionals=("ACTION", "[GRAPH]", "[NAME]"),
         flags={
             "--query": Flag(help="SPARQL to answer; @FILE reads it from a file", value="TEXT"),
             "--seconds": Flag(help="query: when it is ended (default: 60)", value="N"),
@@ -77,6 +77,10 @@ VERBS: dict[str, Verb] = {
             "--subject": Flag(help="build: the column that holds a row's entity", value="COLUMN"),
             "--entities": Flag(help="build: columns whose values are entities, with commas", value="NAMES"),
             "--graph": Flag(help="build: the graph whose entities are looked for in texts", value="GRAPH"),
+            "--encoder": Flag(
+                help="build: a text encoder that chooses among entities of one name by the text",
+                value="MODEL",
+            ),
             "--classes": Flag(help="build: look in texts for the names of its classes as well"),
             "--tagger": Flag(help="build: a run of token classification that finds more", value="RUN"),
         },

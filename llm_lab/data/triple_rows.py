@@ -20,7 +20,7 @@ from llm_lab.data.rejects import RejectLog
 from llm_lab.data.shares import split_of
 from llm_lab.data.source import SPLITS, Source
 from llm_lab.errors import DataError
-from llm_lab.knowledge.triples import Ids, Triples
+from llm_lab.knowledge.triples import Ids, Texts, Triples
 
 HEADER = ("head", "relation", "tail")
 Named = tuple[str, str, str]
@@ -67,8 +67,8 @@ class TripleReader:
         negatives: the same of triples that are known to be false, by split.
         shares: of the triples that a hash sends to ``val`` and ``test`` where the sources name no splits.
         licence: shown before a download.
-        graph: files that the graph store reads; its triples of two entities and its English labels are taken, but not
-            which class is whose.
+        graph: files that the graph store reads; its triples of two entities, its labels and its descriptions are
+            taken, but not which class is whose.
         unseen: entities to be kept out of training; then all triples are divided by it.
     """
 
@@ -85,7 +85,8 @@ class TripleReader:
         self.unseen = unseen
         self.sources, self.negatives, self.shares, self.licence = sources, negatives, shares, licence
         self.graph = graph
-        self.labels: dict[str, Mapping[str, str]] = {}
+        self.labels: Texts = {}
+        self.descriptions: Texts = {}
         self.counts: Counter[str] = Counter()
 
     def read(self, rejects: RejectLog, *, limit: int | None = None) -> Triples:
@@ -120,6 +121,7 @@ class TripleReader:
             splits={split: ids(rows) for split, rows in named.items()},
             negatives={split: ids(rows) for split, rows in false.items()},
             labels=self.labels,
+            descriptions=self.descriptions,
         )
 
     def _named(self, sources: Sequence[Source], rejects: RejectLog) -> dict[str, list[Named]]:
@@ -133,11 +135,10 @@ class TripleReader:
         """The triples of the graph store, in the order of their names; a graph without splits is divided by a hash."""
         from llm_lab.knowledge.graphs import prepared_graph
         from llm_lab.knowledge.ids import links
-        from llm_lab.knowledge.names import TYPE
+        from llm_lab.knowledge.names import DESCRIBING, LABEL, TYPE
 
         store = prepared_graph({"graph": self.graph, "licence": self.licence})
-        if names := dict(store.labels("en")):
-            self.labels = {"en": names}
+        self.labels, self.descriptions = store.texts(LABEL), store.texts(*DESCRIBING)
         whole = store.splits == ("train",)
         found: dict[str, list[Named]] = {split: [] for split in SPLITS}
         for fact in links(store):

@@ -26,7 +26,7 @@ from llm_lab.knowledge.leaks import leaks
 from llm_lab.knowledge.ranking import Answers
 from llm_lab.knowledge.triples import Triples, read_triples, write_triples
 
-FORMAT = 2  # of the prepared folder; a change makes old folders unknown
+FORMAT = 3  # of the prepared folder; a change makes old folders unknown
 TOLD = 5  # relations by which most triples are given away
 Objective = Literal["one_vs_all", "k_vs_all", "negative_sampling", "contrastive"]
 

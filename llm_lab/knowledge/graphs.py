@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from llm_lab import assets
 from llm_lab.config.compose import compose
@@ -49,24 +49,39 @@ def open_graph(place: str) -> Store:
 
 
 def choice(name: str) -> dict[str, Any]:
-    """The node of a choice of the group `knowledge`, from the user's folders, packs or ours.
+    """The node of a choice of the group `knowledge`, see `chosen`.
 
     Raises:
-        ConfigError: there is none of that name, or it has a key that no graph has; the nearest one is proposed.
+        ConfigError: it has a key that no graph has; the nearest one is proposed.
+    """
+    node: Any = OmegaConf.to_container(chosen(name, GROUP, "graph"), resolve=True)
+    check_described(node, "llm_lab.knowledge.choice.Choice", GROUP)
+    return dict(node)
+
+
+def chosen(name: str, group: str, what: str) -> DictConfig:
+    """A choice of a group, from the user's folders, packs or ours, with its interpolations.
+
+    Args:
+        name: of the choice.
+        group: of the config.
+        what: it is, for the message.
+
+    Raises:
+        ConfigError: there is none of that name; the nearest one is proposed.
     """
     found = {
-        path.stem: path for layer in reversed(layers()) for path in (layer.folder / GROUP).glob("*.yaml")
+        path.stem: path for layer in reversed(layers()) for path in (layer.folder / group).glob("*.yaml")
     }
     if name not in found:
         raise ConfigError(
-            f"`{name}` is no file, no folder and no graph of `knowledge=`; {did_you_mean(name, found)}"
+            f"`{name}` is no file, no folder and no {what} of `{group}=`; {did_you_mean(name, found)}"
         )
-    composed = compose([f"{GROUP}={name}"])
+    composed = compose([f"{group}={name}"])
     if composed.faults:
         raise FaultsError(faults=composed.faults)
-    node: Any = OmegaConf.to_container(composed.config[GROUP], resolve=True)
-    check_described(node, "llm_lab.knowledge.choice.Choice", GROUP)
-    return dict(node)
+    node: DictConfig = composed.config[group]
+    return node
 
 
 def prepared_graph(node: Mapping[str, Any], *, max_rejected: float = 0.01) -> Store:

@@ -9,7 +9,7 @@ import numpy as np
 
 from llm_lab.data.source import SPLITS
 from llm_lab.knowledge.fact import Fact
-from llm_lab.knowledge.names import SCHEMA
+from llm_lab.knowledge.names import DESCRIBING, LABEL, SCHEMA
 from llm_lab.knowledge.store import Store
 from llm_lab.knowledge.triples import Ids, Triples, read_triples, write_triples
 
@@ -47,7 +47,8 @@ def ids(store: Store, folder: Path | None = None) -> Triples:
             for split, part in splits.items()
             if len(part)
         },
-        labels={"en": dict(store.labels("en"))},
+        labels=store.texts(LABEL),
+        descriptions=store.texts(*DESCRIBING),
     )
     if folder is None:
         return triples

@@ -26,6 +26,13 @@ TYPE, SUBCLASS, LABEL = "rdf:type", "rdfs:subClassOf", "rdfs:label"
 # Relations whose tails are classes.
 INSTANCE_OF = (TYPE, "instance_of", "P31", "http://www.wikidata.org/prop/direct/P31")
 ALIAS, DESCRIPTION = "skos:altLabel", "skos:definition"
+DESCRIBING = (  # the first that an entity has counts
+    DESCRIPTION,
+    "rdfs:comment",
+    "http://schema.org/description",
+    "https://schema.org/description",
+    "http://purl.org/dc/terms/description",
+)
 DOMAIN, RANGE, INVERSE = "rdfs:domain", "rdfs:range", "owl:inverseOf"
 SCHEMA = frozenset({DOMAIN, RANGE, INVERSE, "rdfs:subPropertyOf", "rdf:reifies"})
 Node = NamedNode | BlankNode

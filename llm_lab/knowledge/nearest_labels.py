@@ -31,16 +31,27 @@ class Nearest:
         """The identifier; raises DataError with the nearest labels where there is none."""
         if found := self.by_text.get(text.casefold()):
             return found[0]
-        near = [f"`{label}` ({self.by_text[label][0]})" for label, _ in self.near(text, count=SHOWN)]
-        raise DataError(
-            f"`{text}` is not in the graph" + (f"; nearest labels: {', '.join(near)}" if near else "")
-        )
+        raise DataError(self.absent(text))
 
-    def near(self, text: str, *, count: int, least: float = NEAR) -> list[tuple[str, float]]:
-        """Labels like the text, best first, with their likeness from 0 to 100 (by edits and by words)."""
-        from rapidfuzz import fuzz, process
+    def absent(self, text: str) -> str:
+        """That there is no such label, and which are nearest."""
+        near = [(label, self.by_text[label][0]) for label in like(text.casefold(), self.by_text)]
+        return f"`{text}` is not in the graph{proposed(near)}"
 
-        found = process.extract(
-            text.casefold(), self.by_text.keys(), scorer=fuzz.WRatio, limit=count, score_cutoff=least
+
+def like(text: str, labels: Iterable[str], *, count: int = SHOWN, least: float = NEAR) -> list[str]:
+    """Labels like the text by edits, best first; a few letters that both have make none alike."""
+    from rapidfuzz import fuzz, process
+
+    return [
+        label
+        for label, _, _ in process.extract(
+            text, list(labels), scorer=fuzz.ratio, limit=count, score_cutoff=least
         )
-        return [(label, score) for label, score, _ in found]
+    ]
+
+
+def proposed(near: Iterable[tuple[str, str]]) -> str:
+    """The end of a message: the nearest labels with their identifiers, nothing where there are none."""
+    listed = ", ".join(f"`{label}` ({name})" for label, name in near)
+    return f"; nearest labels: {listed}" if listed else ""

@@ -169,6 +169,18 @@ class Store:
         found = [one for one in self._texts(LABEL) if one.tail.language in ("", language)]
         return {one.head: one.tail.text for one in sorted(found, key=lambda one: one.tail.language)}
 
+    def texts(self, *relations: str) -> dict[str, dict[str, str]]:
+        """Language -> identifier -> text, by the first of the relations that says one; `""` is no language."""
+        found: dict[str, dict[str, str]] = {}
+        for relation in relations:
+            told: dict[tuple[str, str], str] = {}
+            for one in self._texts(relation):
+                key = (one.tail.language, one.head)
+                told[key] = min(one.tail.text, told.get(key, one.tail.text))  # whatever the store's order
+            for (language, name), text in told.items():
+                found.setdefault(language, {}).setdefault(name, text)
+        return {language: found[language] for language in sorted(found)}
+
     def aliases(self) -> Iterator[tuple[str, str]]:
         """Yield (text, identifier) of every label and alias, in all languages."""
         for relation in (LABEL, ALIAS):
@@ -196,14 +208,24 @@ class Store:
         return frozenset(fact.tail for fact in facts if isinstance(fact.tail, str))
 
     def find(self, text: str) -> str:
-        """The identifier of what is meant: an identifier, a label or an alias.
+        """The identifier of what is meant: an identifier, a label or an alias; blanks around it do not count.
 
         Raises:
             DataError: it is not in the graph; the nearest labels are proposed.
         """
+        text = text.strip()
         if text and any(True for _ in self._named(text)):
             return text
         return self._nearest.find(text)
+
+    def absent(self, names: Iterable[str]) -> list[str]:
+        """A line for each name that no fact has, neither for an entity nor for a relation, with the nearest labels."""
+        lost = [name for name in names if not any(chain(self._named(name), self.facts(relation=name)))]
+        if not lost:
+            return []
+        relations = {fact.relation: 0 for fact in self.facts()}
+        known = Nearest(entities={**relations, **self.degrees}, aliases=self.aliases())
+        return [known.absent(name) for name in lost]
 
     def _named(self, name: str) -> Iterator[Fact]:
         return chain(self.facts(name), self.facts(tail=name))

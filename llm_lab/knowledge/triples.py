@@ -17,6 +17,9 @@ Ids = npt.NDArray[np.int32]
 SPLITS = ("train", "val", "test")
 NEGATIVES = "_negatives"  # of a split: triples that are known to be false
 ENTITIES, RELATIONS, LABELS = "entities.txt", "relations.txt", "labels.json"
+DESCRIPTIONS = "descriptions.json"
+Texts = Mapping[str, Mapping[str, str]]
+"""Language, `""` for none -> identifier -> text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +31,16 @@ class Triples:
         relations: likewise.
         splits: int32 [N, 3] (head, relation, tail) by split.
         negatives: the same of triples that are known to be false, for the splits that have such.
-        labels: language -> identifier (of an entity or a relation) -> label.
+        labels: of entities and relations, in every language that there is.
+        descriptions: sentences about them, likewise.
     """
 
     entities: tuple[str, ...]
     relations: tuple[str, ...]
     splits: Mapping[str, Ids]
     negatives: Mapping[str, Ids] = field(default_factory=dict)
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    labels: Texts = field(default_factory=dict)
+    descriptions: Texts = field(default_factory=dict)
 
     @cached_property
     def entity_ids(self) -> Mapping[str, int]:
@@ -53,8 +58,12 @@ class Triples:
         return np.concatenate([np.empty((0, 3), np.int32), *self.splits.values()])
 
     def label(self, name: str, language: str = "en") -> str:
-        """The label of an entity or a relation; the identifier where there is none."""
-        return self.labels.get(language, {}).get(name, name)
+        """The label of an entity or a relation, see `in_language`; the identifier where there is none."""
+        return in_language(self.labels, name, language) or name
+
+    def description(self, name: str, language: str = "en") -> str:
+        """What is said about an entity, see `in_language`; empty where nothing is."""
+        return in_language(self.descriptions, name, language)
 
     def unseen(self, split: str) -> Ids:
         """Ids of the entities of a split that stand in no training triple, sorted."""
@@ -72,8 +81,16 @@ class Triples:
         return {"entities": len(entities), "relations": len(relations), "triples": int(about.sum())}
 
 
+def in_language(texts: Texts, name: str, language: str) -> str:
+    """The text in a language, else the English one, else one in no language, else in any; empty where there is none."""
+    for one in (language, "en", "", *texts):
+        if text := texts.get(one, {}).get(name):
+            return text
+    return ""
+
+
 def write_triples(folder: Path, triples: Triples) -> None:
-    """Write ``entities.txt``, ``relations.txt``, ``{train,val,test}.npy`` and ``labels.json`` into a folder.
+    """Write ``entities.txt``, ``relations.txt``, ``{train,val,test}.npy``, ``labels.json`` and ``descriptions.json``.
 
     Raises:
         DataError: an identifier has a line break in it.
@@ -85,9 +102,9 @@ def write_triples(folder: Path, triples: Triples) -> None:
         np.save(folder / f"{split}.npy", np.ascontiguousarray(ids, np.int32))
     for split, ids in triples.negatives.items():
         np.save(folder / f"{split}{NEGATIVES}.npy", np.ascontiguousarray(ids, np.int32))
-    if triples.labels:
-        text = json.dumps(triples.labels, ensure_ascii=False)
-        (folder / LABELS).write_text(text, encoding="utf-8")
+    for file, texts in ((LABELS, triples.labels), (DESCRIPTIONS, triples.descriptions)):
+        if texts:
+            (folder / file).write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
 
 
 def read_triples(folder: Path) -> Triples:
@@ -99,7 +116,7 @@ def read_triples(folder: Path) -> Triples:
     if not (folder / ENTITIES).is_file():
         raise DataError(f"{folder} holds no triples: there is no {ENTITIES}")
     files = {path.stem: path for path in sorted(folder.glob("*.npy"))}
-    labels = folder / LABELS
+    labels, descriptions = (_texts(folder / file) for file in (LABELS, DESCRIPTIONS))
     return Triples(
         entities=read_names(folder / ENTITIES),
         relations=read_names(folder / RELATIONS),
@@ -107,8 +124,13 @@ def read_triples(folder: Path) -> Triples:
         negatives={
             split: _mapped(files[split + NEGATIVES]) for split in SPLITS if split + NEGATIVES in files
         },
-        labels=json.loads(labels.read_text(encoding="utf-8")) if labels.is_file() else {},
+        labels=labels,
+        descriptions=descriptions,
     )
+
+
+def _texts(file: Path) -> Texts:
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
 def write_names(file: Path, names: Sequence[str]) -> None:

@@ -1,10 +1,12 @@
-"""Look at a knowledge graph, ask it, convert it, or build one from tables or text."""
+"""Look at a knowledge graph and at an entity of it, ask it, convert it, or build one from tables or text."""
 
 from __future__ import annotations
 
 import csv
+import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +17,7 @@ from llm_lab.config.words import Words
 from llm_lab.errors import ConfigError
 
 SHOWN = 20  # rows of a table of figures
+log = logging.getLogger(__name__)
 
 
 def main(words: Words) -> int:
@@ -22,6 +25,8 @@ def main(words: Words) -> int:
     action = words.positionals[0]
     if action not in ACTIONS:
         raise ConfigError(f"graph {action}: {did_you_mean(action, ACTIONS)}")
+    if surplus := words.positionals[3 if action == "find" else 2 :]:
+        raise ConfigError(f"graph {action}: `{surplus[0]}` is a word too many")
     return ACTIONS[action](words)
 
 
@@ -74,15 +79,39 @@ def _validate(words: Words) -> int:
     return 1 if faults else 0
 
 
+def _find(words: Words) -> int:
+    """Everything that the graph says about one entity."""
+    from llm_lab.knowledge.fact import Value
+    from llm_lab.knowledge.graphs import open_graph
+
+    *_, name = words.positionals
+    store = open_graph(_place(replace(words, positionals=words.positionals[:-1])))
+    found = store.find(name)
+    print(f"{found}: {store.label(found)}")
+    told = [
+        [fact.relation, fact.tail.text, fact.tail.language or fact.tail.datatype]
+        if isinstance(fact.tail, Value)
+        else [fact.relation, fact.tail, store.label(fact.tail)]
+        for fact in store.facts(found)
+    ]
+    _table(("relation", "tail", "label, language or type"), sorted(told))
+    others = [[fact.head, store.label(fact.head), fact.relation] for fact in store.facts(tail=found)]
+    _table(("head", "label", "relation to it"), sorted(others))
+    return 0
+
+
 def _query(words: Words) -> int:
     from llm_lab.knowledge.graphs import open_graph
+    from llm_lab.knowledge.query_names import names_in
     from llm_lab.knowledge.timed_query import SECONDS, query_within
 
     text = words.flags.get("query")
     if text is None:
         raise ConfigError("graph query needs --query 'SELECT ...' (a file with @FILE; - is standard input)")
-    store = open_graph(_place(words))
-    found = query_within(store, _text(str(text)), seconds=_seconds(words, SECONDS))
+    store, query = open_graph(_place(words)), _text(str(text))
+    found = query_within(store, query, seconds=_seconds(words, SECONDS))
+    for line in store.absent(names_in(query)):
+        log.warning("%s", line)
     writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
     writer.writerow(found.columns)
     writer.writerows(found.rows)
@@ -151,6 +180,7 @@ def _build(words: Words) -> int:
         entities=tuple(filter(None, flags.get("entities", "").split(","))),
         graph=flags.get("graph"),
         tagger=flags.get("tagger"),
+        encoder=flags.get("encoder"),
         rejected=_output(words).with_suffix(".rejected.jsonl"),
         classes="classes" in words.flags,
     )
@@ -190,6 +220,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, shown: i
 ACTIONS: dict[str, Callable[[Words], int]] = {
     "stats": _stats,
     "validate": _validate,
+    "find": _find,
     "query": _query,
     "convert": _convert,
     "entail": _entail,

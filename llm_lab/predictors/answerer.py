@@ -11,6 +11,7 @@ import torch
 from llm_lab.data.collate import collate
 from llm_lab.data.graph_question_table import mask_of
 from llm_lab.knowledge.construction.topic import Topic, TopicFinder
+from llm_lab.knowledge.nearest_labels import proposed
 from llm_lab.knowledge.triples import read_triples
 from llm_lab.models.graph.reader import Reading
 from llm_lab.models.graph.reader_folder import saved_reader, spec_of_reader
@@ -25,7 +26,7 @@ class Answerer(Predictor):
     """``answer`` and its ``probability``, the entity that the question names (``topic``), and ``others``.
 
     ``path`` is the likeliest way from topic to answer, where the model walks paths: ``a -relation-> b -relation-> c``;
-    empty where none leads there. A question in which no entity is found says so in ``note``.
+    empty where none leads there. A question in which no entity is found says so in ``note``, with the nearest labels.
     """
 
     head = Head.ENCODER
@@ -49,7 +50,11 @@ class Answerer(Predictor):
         nothing = {**dict.fromkeys(self.answers, ""), "others": []}
         for text, found in zip(texts, self.by_text(askable, batch, nothing), strict=True):
             lost = bool(text) and not found["topic"]
-            yield {**found, "note": "no entity of the graph is named"} if lost else found
+            yield {**found, "note": self._lost(text)} if lost else found
+
+    def _lost(self, text: str) -> str:
+        near = [(self.triples.label(name), name) for _, name in self.finder.index.like(text)]
+        return f"no entity of the graph is named{proposed(near)}"
 
     @torch.inference_mode()
     def _batch(self, texts: list[str], topics: list[Topic]) -> Iterator[Row]:

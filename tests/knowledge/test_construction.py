@@ -81,6 +81,13 @@ def test_misspelt_names_are_found_where_that_is_asked_for(store: Store) -> None:
     assert 0.84 <= found.likeness < 1
 
 
+def test_names_like_some_words_of_a_text_are_proposed(store: Store) -> None:
+    index = AliasIndex(aliases=[*store.aliases(), ("fr", "Q142")])
+    assert index.like("what is the capital of Frnace ?") == [("france", "Q142")]
+    assert index.like("who was Quen Ann of Denmark?")[0] == ("queen anne of denmark", "Q41421")
+    assert index.like("why is that so") == []
+
+
 @given(st.lists(st.text("ab _-'", min_size=1, max_size=6), max_size=6), st.text("ab _-'", max_size=30))
 def test_mentions_do_not_overlap_and_stand_where_they_say(names: list[str], text: str) -> None:
     found = AliasIndex(aliases=[(name, name) for name in names]).find(text)

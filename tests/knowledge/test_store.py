@@ -209,6 +209,17 @@ def test_an_entity_that_is_not_there_gets_the_nearest_labels(store: Store) -> No
         store.find("Germny")
 
 
+def test_short_aliases_are_near_to_nothing() -> None:
+    made = Store()
+    texts = {"FR": "France", "NA": "Namibia", "BQ": "Bonaire", "AZ": "Azerbaijan"}
+    made.add(Fact(name, "rdfs:label", Value(text, "rdf:langString", "en")) for name, text in texts.items())
+    assert made.find("  france\t") == "FR"
+    with pytest.raises(DataError, match=r"`Frnace` is not in the graph; nearest labels: `france` \(FR\)$"):
+        made.find("Frnace")
+    with pytest.raises(DataError, match="`zzzzqqq` is not in the graph$"):
+        made.find("zzzzqqq")
+
+
 def test_arrays_hold_the_links_of_each_split_in_the_order_of_names(store: Store, tmp_path: Path) -> None:
     triples = ids(store, tmp_path / "ids")
     assert triples.entities == ("City", "Q142", "Q183", "Q64")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from llm_lab.data.spec import DataSpec
-from llm_lab.errors import ConfigError
+from llm_lab.errors import ConfigError, DataError
 from llm_lab.knowledge.ranking import Answers, Queries, filtered_ranks
+from llm_lab.models.graph import rules as module
 from llm_lab.models.graph.bilinear import ComplEx
 from llm_lab.models.graph.joined import Joined
 from llm_lab.models.graph.rules import RULES, Rules
-from llm_lab.models.graph.saved import read_scorer, write_scorer
+from llm_lab.models.graph.saved import NAMES, read_scorer, write_scorer
 from llm_lab.models.graph.scorer import Scorer
 from tests.conftest import Result
 from tests.knowledge.toy import toy_spec, toy_triples
@@ -53,6 +55,17 @@ def test_rules_are_learned_without_a_gradient_and_find_what_is_regular(spec: Dat
     assert mrr(model) > 0.7
 
 
+def test_a_label_with_breaks_stays_in_its_cell(spec: DataSpec, tmp_path: Path) -> None:
+    model, node = rules(spec)
+    odd = replace(TRIPLES, labels={"": {"town 0": "Tab\tand\nbreak"}, "en": {"town 1": "a\r\nb"}})
+    (tmp_path / "run").mkdir()
+    folder = tmp_path / "run/model"
+    write_scorer(folder, model=model, node=node, triples=odd, spec=spec, task="LinkPrediction")
+    rows = [line.split("\t") for line in (folder / NAMES).read_text().split("\n")]
+    assert rows[0] == ["id", "label", "en"] and len(rows) == len(TRIPLES.entities) + 2
+    assert ["town 0", "Tab and break", ""] in rows and ["town 1", "", "a b"] in rows
+
+
 def test_saved_rules_answer_alike_and_follow_the_edited_text(spec: DataSpec, tmp_path: Path) -> None:
     model, node = rules(spec)
     folder = save(model, node, tmp_path / "run", spec)
@@ -70,6 +83,16 @@ def test_rules_of_ones_own_go_along(spec: DataSpec, tmp_path: Path) -> None:
     own.write_text("!\tchild_of(X,Y) <= parent_of(Y,X)\n", encoding="utf-8")
     with_all, without = rules(spec)[0], rules(spec, rules=f"file://{own}")[0]
     assert len(without.learned) == len(with_all.learned) - 1
+
+
+def test_a_slip_in_ones_own_rules_is_told_before_the_search(
+    spec: DataSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "learn_rules", lambda *_, **__: pytest.fail("it learns first"))
+    own = tmp_path / "own.tsv"
+    own.write_text("0.5\tchild_of(X,Y) <= parnet_of(Y,X)\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"own\.tsv:1: .*parnet_of"):
+        rules(spec, rules=f"file://{own}")
 
 
 def test_joined_models_are_no_worse_on_validation_than_each_alone(spec: DataSpec, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,13 @@ def mrr(model: Contrasting, split: str) -> float:
     return float((1 / filtered_ranks(scores, asked.targets, known).realistic).mean())
 
 
-def save(model: Contrasting, node: dict[str, object], folder: Path, spec: DataSpec) -> Path:
+def save(
+    model: Contrasting, node: dict[str, object], folder: Path, spec: DataSpec, triples: Triples = TRIPLES
+) -> Path:
     folder.mkdir(parents=True)
     described = model.described(node)
     write_scorer(
-        folder / "model", model=model, node=described, triples=TRIPLES, spec=spec, task="LinkPrediction"
+        folder / "model", model=model, node=described, triples=triples, spec=spec, task="LinkPrediction"
     )
     return folder / "model"
 
@@ -179,6 +182,38 @@ def test_a_reranker_reorders_the_best_and_leaves_the_rest(
     again = read_scorer(save(model, reranker, tmp_path / "second", spec), spec)
     with torch.inference_mode():
         torch.testing.assert_close(again.answer(*asked[:2]), scores)
+
+
+SAID = {"en": {"parent 1": "a film director", "child 1a": "a singer"}, "de": {"parent 2": "ein Maler"}}
+
+
+def test_descriptions_are_read_behind_names(tmp_path: Path) -> None:
+    told = replace(TRIPLES, descriptions=SAID)
+    encoder = str(tiny_encoder(tmp_path / "encoder", [*TRIPLES.entities, "a film director singer ein Maler"]))
+    spec = toy_spec(tmp_path / "data", told)
+    names = {**NAMES, "descriptions": 2}
+    model, node = bi_encoder(spec, encoder, names=names)
+    plain = bi_encoder(spec, encoder)[0]
+    texts, ids, words = model.texts, TRIPLES.entity_ids, model.encoder.tokenizer
+    read = {name: words.decode(texts.entity(ids[name])) for name in ("parent 1", "parent 2", "town 1")}
+    assert read == {
+        "parent 1": "[CLS] parent 1 [SEP] a film [SEP]",
+        "parent 2": "[CLS] parent 2 [SEP] ein Maler [SEP]",
+        "town 1": "[CLS] town 1 [SEP]",
+    }
+    assert "child 1a [SEP] a singer [SEP]" in words.decode(texts.triple(ids["parent 1"], 0, ids["child 1a"]))
+    assert plain.texts.entity(ids["parent 1"]) == texts.start + texts.names[ids["parent 1"]] + texts.end
+    differ = (model.eval().table() != plain.eval().table()).any(1)
+    assert {TRIPLES.entities[row] for row in differ.nonzero()[:, 0].tolist()} == {
+        "parent 1",
+        "parent 2",
+        "child 1a",
+    }
+    folder = save(model, node, tmp_path / "run", spec, told)
+    again = read_scorer(folder, replace(spec, folder=folder))
+    asked = asked_of("test")
+    with torch.inference_mode():
+        torch.testing.assert_close(again.answer(*asked[:2]), model.answer(*asked[:2]))
 
 
 def test_identifiers_become_words() -> None:

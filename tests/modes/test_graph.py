@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import json
 import lzma
@@ -20,6 +21,7 @@ from llm_lab.errors import DataError
 from llm_lab.knowledge.store import Store
 from llm_lab.knowledge.timed_query import query_within
 from tests.conftest import Result, make_toy
+from tests.models.tiny import tiny_encoder
 
 Lab = Callable[..., Result]
 TRIPLES = "berlin\tcapital_of\tgermany\nparis\tcapital_of\tfrance\ngermany\tborders\tfrance\nfrance\tborders\tgermany\n"
@@ -40,6 +42,38 @@ def test_stats(desk: Path, lab: Lab) -> None:
     assert [line.split() for line in result.out.splitlines() if line.startswith("borders")] == [
         ["borders", "2", "2", "2", "1-1"]
     ]
+
+
+def test_find_shows_what_is_said_about_an_entity(desk: Path, lab: Lab) -> None:
+    (desk / "labels.ttl").write_text(
+        "@prefix : <urn:kg:> . @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .\n"
+        ":berlin rdfs:label 'Berlin'@en ; :capital_of :germany ; :people 3700000 . :spree :runs_through :berlin .\n"
+    )
+    result = lab("graph", "find", "labels.ttl", " BERLIN ")
+    assert result.code == 0, result.err
+    assert result.out.startswith("berlin: Berlin\n")
+    lines = [line.split() for line in result.out.splitlines()]
+    assert ["capital_of", "germany", "germany"] in lines
+    assert ["people", "3700000", "xsd:integer"] in lines
+    assert ["spree", "spree", "runs_through"] in lines
+    lost = lab("graph", "find", "labels.ttl", "Berlni")
+    assert lost.code == 1
+    assert "`Berlni` is not in the graph; nearest labels: `berlin` (berlin)" in lost.err
+
+
+def test_a_query_for_what_is_not_there_says_so(
+    desk: Path, lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = "SELECT ?x { ?x :borders :frnace ; rdfs:label ':nothing' } # :none"
+    assert lab("graph", "query", "world.tsv", "--query", query).out == "x\n"
+    assert caplog.messages == ["`frnace` is not in the graph; nearest labels: `france` (france)"]
+    lab("graph", "query", "world.tsv", "--query", "ASK { <urn:kg:paris> :capitol_of ?x }")
+    assert caplog.messages[1:] == [
+        "`capitol_of` is not in the graph; nearest labels: `capital_of` (capital_of)"
+    ]
+    for fine in ("PREFIX : <urn:x:> ASK { :a :b :c }", "CONSTRUCT { ?x :in :eu } WHERE { ?x :borders ?y }"):
+        lab("graph", "query", "world.tsv", "--query", fine)
+    assert len(caplog.messages) == 2
 
 
 def test_query(desk: Path, lab: Lab) -> None:
@@ -119,6 +153,30 @@ def test_build_from_the_texts_of_a_data_module(desk: Path, lab: Lab) -> None:
     assert any(row.split(",")[1:4] == ["mentions", "film", "1"] for row in rows)
 
 
+def test_an_encoder_ranks_the_entities_of_one_name_by_the_text(desk: Path, lab: Lab) -> None:
+    make_toy(desk, rows=60)
+    lines = [f"{name}\trdfs:label\tfilm\txsd:string\n" for name in ("roll", "movie")]
+    (desk / "films.csv").write_text(
+        "head\trelation\ttail\tdatatype\n".replace("\t", ",") + "".join(lines).replace("\t", ",")
+        + "roll,made_of,story,\nmovie,tells,story,\nmovie,tells,plot,\n"
+    )  # fmt: skip
+    encoder = str(tiny_encoder(desk / "encoder", ["film story made of tells plot the was good bad"]))
+    words = ("graph", "build", "data=toy", "model=toy", "--graph", "films.csv", "--output", "texts.csv")
+    confidences = []
+    for more in ((), ("--encoder", encoder)):
+        result = lab(*words, *more)
+        assert result.code == 0, result.err
+        rows = csv.DictReader((desk / "texts.csv").open())
+        confidences.append({row["confidence"] for row in rows if row["tail"] in {"movie", "roll"}})
+    usual, read = confidences
+    assert len(usual) == 1  # whatever the text says, the one with more triples
+    assert len(read) > 1
+    refused = lab(*words, "--encoder", "minilmm")
+    assert refused.code == 2 and "no encoder of `model=`; did you mean `minilm`" in refused.err
+    refused = lab(*words, "--encoder", "bert_tiny")
+    assert refused.code == 2 and "a pretrained one is wanted" in refused.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -129,6 +187,8 @@ def test_build_from_the_texts_of_a_data_module(desk: Path, lab: Lab) -> None:
             "`countrys` is no file, no folder and no graph of `knowledge=`; did you mean `countries`",
         ),
         (("query", "world.tsv"), "graph query needs --query"),
+        (("stats", "world.tsv", "more"), "graph stats: `more` is a word too many"),
+        (("find", "berlin"), "graph find needs one GRAPH"),
         (("convert", "world.tsv"), "graph convert needs --output"),
         (("convert", "world.tsv", "--output", "x.pdf"), "no format is told by the name x.pdf"),
         (("build", "world.tsv", "--output", "x.ttl"), "--subject COLUMN names the column"),

@@ -75,6 +75,13 @@ def test_a_table_needs_no_graph(desk: Path, lab: Lab) -> None:
     assert train(lab, *words, *QUICK)["run/steps"] == 2
 
 
+def test_a_run_shorter_than_the_distance_of_validations_is_validated(desk: Path, lab: Lab) -> None:
+    """Without a figure it could be neither kept at its best nor searched over."""
+    metrics = train(lab, "trainer.max_epochs=3", *QUICK)
+    assert 0 < metrics["val/mrr"] <= 1
+    assert list(Path("run/checkpoints").glob("best-*.ckpt"))
+
+
 @pytest.mark.parametrize("objective", ["k_vs_all", "negative_sampling"])
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
 def test_every_objective_learns(objective: str, loss: str, desk: Path, lab: Lab) -> None:

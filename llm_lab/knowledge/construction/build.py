@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from llm_lab.config import build
 from llm_lab.config.compose import compose
 from llm_lab.config.fault import FaultsError
+from llm_lab.data.readers import as_uri
 from llm_lab.data.source import SPLITS
 from llm_lab.errors import ConfigError
 from llm_lab.knowledge.construction.linker import Encoder, Linker, SentenceEncoder
 from llm_lab.knowledge.construction.texts import TextFacts
 from llm_lab.knowledge.formats.source import GraphSource, format_of
 from llm_lab.knowledge.formats.tables import inferred
-from llm_lab.knowledge.graphs import open_graph
+from llm_lab.knowledge.graphs import chosen, open_graph
 from llm_lab.knowledge.load import load
 from llm_lab.knowledge.store import Store
 
@@ -31,6 +32,7 @@ def build_graph(
     entities: Sequence[str],
     graph: str | None,
     tagger: str | None,
+    encoder: str | None = None,
     rejected: Path,
     classes: bool = False,
 ) -> tuple[Store, str]:
@@ -44,6 +46,7 @@ def build_graph(
         graph: whose entities are looked for in texts; see `open_graph`.
         tagger: run directory, or ``run://`` URI, of a token classification: its types are relations of ``graph``,
             or kinds of entities.
+        encoder: that ranks the entities of one name by the text; see `encoder_of`.
         rejected: list of broken lines.
         classes: look for the names of classes of ``graph`` as well.
 
@@ -62,7 +65,26 @@ def build_graph(
         raise ConfigError(
             "graph build data=...: --graph GRAPH names the entities to look for, or --tagger RUN finds them"
         )
-    return from_texts(data_of(overrides), graph=graph, tagger=tagger, classes=classes)
+    if encoder is not None and graph is None:
+        raise ConfigError("graph build data=...: --encoder chooses among the entities of --graph GRAPH")
+    source = None if encoder is None else encoder_of(encoder)
+    return from_texts(data_of(overrides), graph=graph, tagger=tagger, encoder=source, classes=classes)
+
+
+def encoder_of(named: str) -> str:
+    """Asset URI of the text encoder that a word names: a choice of `model=`, a folder, or a URI.
+
+    Raises:
+        ConfigError: there is none, or its weights come from no source.
+    """
+    if "://" in named or Path(named).expanduser().is_dir():
+        return as_uri(named)
+    source = chosen(named, "model", "encoder").get("source")
+    if not source:
+        raise ConfigError(
+            f"--encoder {named}: its weights would be drawn at random; a pretrained one is wanted"
+        )
+    return str(source)
 
 
 def from_table(table: str, *, subject: str, entities: Sequence[str], rejected: Path) -> tuple[Store, str]:

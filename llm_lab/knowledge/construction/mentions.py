@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA
 
+from llm_lab.knowledge.nearest_labels import SHOWN, like
+
 NEAR = 0.84  # of 1: how like a name a misspelt mention has to be; two exchanged letters count as one edit
+ALIKE = 75.0  # of 100: how like a name a part of a text has to be for the name to be proposed
 SHORTEST = 3  # letters of a name that is looked for, see `length`
 SHORTEST_NEAR = 6  # of a misspelt one
 # Chinese is written without blanks: each character is a word.
@@ -108,6 +111,17 @@ class AliasIndex:
                 first, last = words[start][1], words[end - 1][2]
                 chosen.append(Mention(first, last, text[first:last], names, likeness))
         return sorted(chosen, key=lambda mention: mention.start)
+
+    def like(self, text: str) -> list[tuple[str, str]]:
+        """Names that some words of a text are like, with an entity of each, the nearest first; to be proposed only."""
+        words = [word for word, _, _ in words_of(text)]
+        spans = [words[start:end] for start, end in _spans(len(words), self.longest)]
+        parts = {" ".join(part) for part in spans if part[0] not in COMMON and part[-1] not in COMMON}
+        joined = {" ".join(name): entities[0] for name, entities in self.names.items()}
+        near = {
+            name: fuzz.ratio(part, name) for part in sorted(parts) for name in like(part, joined, least=ALIKE)
+        }
+        return [(name, joined[name]) for name in sorted(near, key=lambda name: -near[name])[:SHOWN]]
 
     def _exact(self, words: Sequence[tuple[str, int, int]]) -> Iterator[Found]:
         for start, end in _spans(len(words), self.longest):

@@ -1,4 +1,4 @@
-"""The texts of entities and relations, as tokens: names, and the names of neighbours where they are wanted."""
+"""The texts of entities and relations, as tokens: names; descriptions and names of neighbours where they are wanted."""
 
 from __future__ import annotations
 
@@ -25,15 +25,26 @@ class Names:
     """What a model reads of an entity.
 
     Args:
-        language: of the labels; identifiers stand in where there are none.
+        language: of labels and descriptions, else English, else any; identifiers stand in where there are no labels.
         max_length: tokens that are kept of a name.
+        descriptions: tokens that are kept of an entity's description, which follows its name; None reads none.
         neighbours: names of neighbours in training that follow an entity's own; never the edge that is asked for.
     """
 
-    def __init__(self, *, language: str = "en", max_length: int = 16, neighbours: int = 0) -> None:
-        if max_length < 1 or neighbours < 0:
-            raise ConfigError("model.names: max_length from 1 and neighbours from 0 are wanted")
+    def __init__(
+        self,
+        *,
+        language: str = "en",
+        max_length: int = 16,
+        descriptions: int | None = None,
+        neighbours: int = 0,
+    ) -> None:
+        if max_length < 1 or neighbours < 0 or (descriptions or 0) < 0:
+            raise ConfigError(
+                "model.names: max_length from 1, descriptions from 0 and neighbours from 0 are wanted"
+            )
         self.language, self.max_length, self.neighbours = language, max_length, neighbours
+        self.descriptions = descriptions or 0
 
     def of(self, triples: Triples, tokenizer: Any) -> EntityTexts:
         """The texts of a graph."""
@@ -49,13 +60,17 @@ class EntityTexts:
         tokenizer: of the encoder.
 
     Raises:
-        DataError: most entities have no name that could be read.
+        DataError: most entities have no name that could be read, and no description where such are read.
     """
 
     def __init__(self, *, names: Names, triples: Triples, tokenizer: Any) -> None:
         language, max_length, neighbours = names.language, names.max_length, names.neighbours
         found = _named(triples.entities, triples, language)
-        if sum(BARE.fullmatch(name) is not None for name in found) > len(found) / 2:
+        told = [
+            triples.description(name, language) if names.descriptions else "" for name in triples.entities
+        ]
+        bare = [not text and BARE.fullmatch(name) is not None for name, text in zip(found, told, strict=True)]
+        if sum(bare) > len(found) / 2:
             raise DataError(
                 f"data.labels: a model of texts reads names, and most entities have none in `{language}`: "
                 f"{triples.entities[0]} for one"
@@ -63,6 +78,7 @@ class EntityTexts:
         self.relations, self.shown = len(triples.relations), neighbours
         forward = _named(triples.relations, triples, language)
         self.names = _tokens(tokenizer, found, max_length)
+        self.told = _tokens(tokenizer, told, names.descriptions) if any(told) else [()] * len(found)
         asked = [*forward, *(f"{INVERSE} {name}" for name in forward)]
         self.asked = _tokens(tokenizer, asked, max_length)
         self.start: Tokens = _special(tokenizer, "cls_token_id", "bos_token_id")
@@ -73,7 +89,7 @@ class EntityTexts:
 
     def entity(self, number: int, without: Edge | None = None) -> Tokens:
         """The text of an entity; ``without`` is the edge that is asked for, which must not be told."""
-        parts = [self.names[number]]
+        parts = self._own(number)
         if self.shown:
             edges = [edge for edge in self.around.of(number) if edge != without]
             others = dict.fromkeys(neighbour for _, neighbour in edges)
@@ -85,16 +101,21 @@ class EntityTexts:
         return self.entity(source, without) + self.asked[relation] + self.end
 
     def triple(self, source: int, relation: int, target: int) -> Tokens:
-        """A query and an answer, by name."""
-        return self._joined(self.names[source], self.asked[relation], self.names[target])
+        """A query and an answer, without neighbours."""
+        return self._joined(*self._own(source), self.asked[relation], *self._own(target))
+
+    def _own(self, number: int) -> list[Tokens]:
+        """Name and, where there is one, description of an entity."""
+        told = self.told[number]
+        return [self.names[number], told] if told else [self.names[number]]
 
     def _joined(self, *parts: Tokens) -> Tokens:
         return self.start + tuple(token for part in parts for token in part + self.end)
 
 
 def _named(identifiers: Sequence[str], triples: Triples, language: str) -> list[str]:
-    labels = triples.labels.get(language, {})
-    return [labels.get(name) or readable(name) for name in identifiers]
+    found = ((name, triples.label(name, language)) for name in identifiers)
+    return [readable(name) if label == name else label for name, label in found]
 
 
 def _tokens(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[Tokens]:

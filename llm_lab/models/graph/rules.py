@@ -92,16 +92,21 @@ class Rules(Scorer):
         started = monotonic()
         walks = self._walks(triples)
         stopped: Stopped | None = None
+        own = self._own(triples)  # first: a slip in a file is not told after minutes of search
         try:
             learned = self._found(walks, np.asarray(triples.splits["train"]))
         except Stopped as stop:
             learned, stopped = stop.rules, stop
-        if self.own is not None:
-            learned = revised(learned, *read_rules(assets.resolve(as_uri(self.own)), triples))
+        if own is not None:
+            learned = revised(learned, *own)
         log.info("%d rules in %.1f s", len(learned), monotonic() - started)
         self._take(learned, walks, triples)
         if stopped:
             raise stopped
+
+    def _own(self, triples: Triples) -> tuple[RuleSet, RuleSet] | None:
+        """Rules of the person's own file, and those that it forbids."""
+        return None if self.own is None else read_rules(assets.resolve(as_uri(self.own)), triples)
 
     def _found(self, walks: Walks, train: Ids) -> RuleSet:
         return learn_rules(

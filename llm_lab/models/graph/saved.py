@@ -27,6 +27,7 @@ from llm_lab.models.graph.scorer import Scorer
 from llm_lab.tasks.artifact import FACTS, facts
 
 CONFIG, NAMES = "config.json", "entities.tsv"
+UNNAMED = "label"  # column of labels that are in no language
 
 
 def write_scorer(
@@ -125,12 +126,17 @@ def triples_of(folder: Path) -> Triples:
 
 def _write_labels(file: Path, names: tuple[str, ...], triples: Triples) -> None:
     languages = sorted(triples.labels)
-    lines = ["\t".join(["id", *languages])]
+    lines = ["\t".join(["id", *(language or UNNAMED for language in languages)])]
     lines += [
-        "\t".join([name, *(triples.labels[language].get(name, "") for language in languages)])
+        "\t".join(map(_in_one_cell, [name, *(triples.labels[one].get(name, "") for one in languages)]))
         for name in names
     ]
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _in_one_cell(text: str) -> str:
+    """A tab or a line break in a label would make another table of it."""
+    return " ".join(text.split())
 
 
 def _write_json(file: Path, value: Any) -> None:
