@@ -207,7 +207,7 @@ class Category(CellKind):
             for counter, value in zip(counts, row or (), strict=False):
                 if value is not None:
                     counter[value] += 1
-        if any(counts):
+        if any(counts) or not self.values:  # a column that training never has knows no value
             self.values = [
                 [value for value, times in sorted(one.items(), key=lambda item: (-item[1], item[0]))
                  if times >= self.min_count][: self.most]
