@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm_lab.config.fault import Fault
 from llm_lab.config.nearest import did_you_mean, nearest
-from llm_lab.config.types import MISSING, shown
+from llm_lab.config.types import MISSING, Type, from_annotation, shown
 
 _ROOM = "llm_lab.data.multimodal"
 KINDS = {  # of columns
@@ -18,7 +19,14 @@ KINDS = {  # of columns
     "number": f"{_ROOM}.cells.Number",
     "category": f"{_ROOM}.cells.Category",
 }
-ROLES = ("label", "split", "group", "same")  # which name columns and are no inputs
+_NAME = from_annotation(ast.parse("str | None", mode="eval").body)
+_NAMES = from_annotation(ast.parse("str | Sequence[str] | None", mode="eval").body)
+ROLES = {
+    "label": _NAMES,
+    "split": _NAME,
+    "group": _NAME,
+    "same": _NAME,
+}  # which name columns and are no inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +37,13 @@ class Part:
         targets: dotted names of what can be built, by the word that says which; by nothing where there is one only.
         by: the key of a node that holds this word.
         many: whether the value is a mapping of nodes by name, null where one is left out.
-        beside: names in this mapping that hold something else.
+        beside: names in this mapping that hold something else, and what.
     """
 
     targets: Mapping[str, str]
     by: str = ""
     many: bool = False
-    beside: tuple[str, ...] = ()
+    beside: Mapping[str, Type] = field(default_factory=dict)
 
     def nodes(self, value: Any, key: str) -> Iterator[tuple[str, Any]]:
         """Key and node of everything that is to be built of a value; nothing of what its type forbids."""
@@ -44,6 +52,13 @@ class Part:
         each = {f"{key}.{name}": node for name, node in value.items() if name not in self.beside}
         nodes = each if self.many else {key: value}
         return ((place, node) for place, node in nodes.items() if node is not None and node is not MISSING)
+
+    def misfits(self, value: Any, key: str) -> Iterator[Fault]:
+        """One fault per value beside the nodes that is not what it must be."""
+        for name, kind in self.beside.items():
+            if isinstance(value, Mapping) and name in value:
+                for place, message in kind.faults(value[name], f"{key}.{name}"):
+                    yield Fault(key=place, message=message, suggestion=kind.proposal(value[name]))
 
     def built(self, node: Any, key: str, names: Iterable[str] = ()) -> dict[str, Any] | Fault:
         """The node as one with a `_target_`; or why it cannot be one.
@@ -72,8 +87,9 @@ class Part:
         return f"`{self.by}` is one of {', '.join(self.targets)}"
 
 
+COLUMNS = Part(targets=KINDS, by="kind", many=True, beside=ROLES)
 PARTS: Mapping[str, Mapping[str, Part]] = {  # by the target that takes the argument, and by the argument
-    f"{_ROOM}.module.MultimodalData": {"columns": Part(targets=KINDS, by="kind", many=True, beside=ROLES)},
+    f"{_ROOM}.module.MultimodalData": {"columns": COLUMNS},
     KINDS["image"]: {"augment": Part(targets={"": f"{_ROOM}.image_augment.ImageAugment"})},
     KINDS["audio"]: {"augment": Part(targets={"": f"{_ROOM}.audio_augment.AudioAugment"})},
 }
@@ -92,6 +108,7 @@ def parts_of(
     """
     for name, part in PARTS.get(target, {}).items():
         value: Any = values.get(name)
+        yield from ((fault.key, fault) for fault in part.misfits(value, f"{key}.{name}"))
         for place, node in part.nodes(value, f"{key}.{name}"):
             others = [one for one in (*value, *part.beside) if place != f"{key}.{name}.{one}"]
             yield place, part.built(node, place, others if part.many else ())

@@ -17,7 +17,9 @@ from llm_lab.data.table import Batch
 from llm_lab.data.text_files import check_text
 from llm_lab.errors import ConfigError
 
-LARGEST = float(np.finfo(np.float32).max)  # a larger number cannot be squared, nor is it one that was measured
+LARGEST = float(
+    np.finfo(np.float32).max
+)  # a larger number cannot be squared, nor is it one that was measured
 FARTHEST = 1e4  # deviations from the mean: half precision holds no more than 65,504
 ROUNDING = 1e-14  # of the mean: a smaller deviation is that of a constant
 UNKNOWN = 0  # number of a value that training did not show, or that is missing
@@ -43,11 +45,13 @@ class Text(CellKind):
     ) -> None:
         super().__init__(columns=columns, optional=optional)
         self.replace = dict(replace or {})
-        for pattern in self.replace:
+        for pattern, replacement in self.replace.items():
             try:
                 re.compile(pattern)
-            except re.error as error:
-                raise ConfigError(f"replace: {pattern!r} is no regular expression: {error}") from None
+                re.sub(pattern, replacement, "")
+            except (re.error, IndexError) as error:  # the latter for a group that has no such name
+                told = f"{pattern!r} by {replacement!r}"
+                raise ConfigError(f"replace: {told} is no regular expression: {error}") from None
         self.tokenizer: Any = None  # set by whoever has it
         self.max_length = 0
 
@@ -265,9 +269,9 @@ def _number(cell: Any, name: str) -> float | None:
         return None
     try:
         number = float(cell)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
+    except (TypeError, ValueError, OverflowError) as error:
+        number = math.inf if isinstance(error, OverflowError) else math.nan
+    if math.isnan(number):
         raise UnusableError("not a number", f"{name}: `{cell}`")
     if abs(number) > LARGEST:
         raise UnusableError("number too large", f"{name}: `{cell}`")

@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_lab.config import build
 from llm_lab.config.fault import Fault
-from llm_lab.config.parts import KINDS, ROLES, Part
+from llm_lab.config.parts import COLUMNS, ROLES
 from llm_lab.data.columns import Columns
 from llm_lab.data.multimodal.cells import Text
 from llm_lab.data.multimodal.kind import CellKind, Kind, MediaKind
@@ -15,7 +15,6 @@ from llm_lab.data.source import nearest
 from llm_lab.data.spec import ID, MASK, PRESENT, SAME
 from llm_lab.errors import ConfigError
 
-PART = Part(targets=KINDS, by="kind")
 TAKEN = ("labels", "index", "step_targets", "input_ids")  # names that batches use for something else
 
 
@@ -44,6 +43,8 @@ class Inputs:
         written: bool = False,
         only: Sequence[str] | None = None,
     ) -> None:
+        if faults := list(COLUMNS.misfits(columns, key)):
+            raise ConfigError("; ".join(map(str, faults)))
         nodes = {name: node for name, node in columns.items() if name not in ROLES and node is not None}
         label = columns.get("label", "label")
         names = (label,) if isinstance(label, str) else tuple(label or ())
@@ -103,7 +104,7 @@ def _wanted(names: Sequence[str], known: Mapping[str, Any]) -> Sequence[str]:
 
 def make_kind(name: str, node: Any, key: str) -> Kind:
     """The kind that a node describes."""
-    told = PART.built(node, key)
+    told = COLUMNS.built(node, key)
     if isinstance(told, Fault):
         raise ConfigError(str(told))
     if name in TAKEN or name.endswith((MASK, PRESENT, ID)) or not name.isidentifier():

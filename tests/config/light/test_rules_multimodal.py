@@ -53,6 +53,7 @@ def test_what_a_kind_needs_is_missed_where_the_kind_is_said(lab: Callable[..., R
     ("words", "message"),
     [
         ("+experiment=digits_speech data.columns.sound.features=logmel", "did you mean `log_mel`?"),
+        ("+experiment=vqa data.columns.split={kind:text}", "data.columns.split: must be a text or null"),
         ("+experiment=vqa data.inputs=[pictre]", "data.inputs.0: there is no input `pictre`"),
         ("+experiment=vqa model/image=null", "model.image: nothing encodes `data.columns.picture`"),
         ("+experiment=vqa model.text.freeze=embedings", "did you mean `embeddings`?"),

@@ -22,7 +22,7 @@ def fitted(values: Any) -> Number:
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e9, 1.7e12, -1e30])
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("scale", [1.0, 1e3])
 def test_numbers_far_from_zero_are_standardized_like_others(mean: float, scale: float) -> None:
     scale *= max(1.0, abs(mean) * 1e-9)
     values = mean + scale * np.random.default_rng(0).standard_normal(500)
@@ -47,5 +47,17 @@ def test_a_constant_is_not_blown_up(value: float) -> None:
 
 @pytest.mark.parametrize("cell", ["1e308", "-1e39", 10**400, "inf"])
 def test_a_number_that_no_model_can_take_rejects_its_row(cell: Any) -> None:
-    with pytest.raises(UnusableError, match=r"number too large: x|not a number: x"):
+    with pytest.raises(UnusableError) as error:
         Number(columns="x").clean({"x": cell})
+    assert error.value.reason == "number too large"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "why"),
+    [("(", "x", "missing"), ("e", r"\9", "invalid group"), ("e", r"\g<no>", "unknown group name 'no'")],
+)
+def test_what_cannot_be_replaced_is_told_before_a_text_is_read(
+    pattern: str, replacement: str, why: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"^replace: .*{why}"):
+        Text(replace={pattern: replacement})

@@ -183,7 +183,10 @@ def test_a_folder_of_files_is_a_table_by_a_pattern(tmp_path: Path, make: Make) -
     labels = {"even": [*range(0, 40, 2)], "odd": [*range(1, 40, 2)]}
     data = make(source, columns=columns, labels=labels)
     assert data.prepare().sizes == {"train": 20, "test": 20}
-    assert [row["text"] for row in data.rows("test")][:2] == ["20.png", "21.png"]  # a reader knows files by name
+    assert [row["text"] for row in data.rows("test")][:2] == [
+        "20.png",
+        "21.png",
+    ]  # a reader knows files by name
     source["train"]["pattern"] = r"(?P<m>\d)\.png"
     with pytest.raises(DataError, match="no column `n`; there is `file`, `folder`, `m`"):
         make(source, columns=columns, labels=labels).prepare()
@@ -258,6 +261,8 @@ def test_a_wave_that_training_changes_is_computed_anew(tmp_path: Path, make: Mak
         ({"labels": {"kind": "text"}}, "no input can be called `labels`"),
         ({"picture": "file"}, "a mapping with a `kind` is wanted"),
         ({"label": "x"}, "name an input"),
+        ({"split": {"kind": "text"}}, "data.columns.split: must be a text or null, not a mapping"),
+        ({"label": [1]}, "data.columns.label.0: must be a text, not 1"),
     ],
 )
 def test_columns_that_cannot_be_say_why(columns: dict[str, Any], message: str) -> None:
@@ -272,6 +277,9 @@ def test_what_is_held_out_is_the_test_split(tmp_path: Path, make: Make) -> None:
         edit(path, number, town="elsewhere")
     data = make(columns=some("picture"), held_out={"town": "elsewhere"}, split={"val": 0.2})
     assert data.prepare().sizes["test"] == 10 and sum(data.spec.sizes.values()) == 40
+    told = "data.held_out.town: no row has `elswhere`; there is `elsewhere`, `red town`, `blue town`"
+    with pytest.raises(ConfigError, match=told):
+        make(columns=some("picture"), held_out={"town": ["elsewhere", "elswhere"]}).prepare()
     with pytest.raises(ConfigError, match="the source gives a split of its own"):
         make({"test": str(path)}, held_out={"town": "elsewhere"})
 
