@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llm_lab.assets.cache import home
+from llm_lab.assets.cache import home, room
 from llm_lab.assets.digest import sha256_of
 from llm_lab.assets.resolver import fingerprint, resolve, saved_in
 
-__all__ = ["fingerprint", "home", "resolve", "saved_in", "sha256_of"]
+__all__ = ["fingerprint", "home", "resolve", "room", "saved_in", "sha256_of"]

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llm_lab.errors import ConfigError
+
 _PATIENCE = 2.0  # seconds to wait for another process before saying so
 
 
@@ -25,6 +27,23 @@ def home() -> Path:
     if own := os.environ.get("LLM_LAB_HOME"):
         return Path(own).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "llm_lab"
+
+
+def room(name: str) -> Path:
+    """A folder of the cache, made where it is not there yet.
+
+    Raises:
+        ConfigError: it cannot be made or written to; names the variable that says where the cache lies.
+    """
+    folder = home() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        why = "" if os.access(folder, os.W_OK) else "it cannot be written to"
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why:
+        raise ConfigError(f"LLM_LAB_HOME: no cache can be kept in {home()}: {why}; set it to another folder")
+    return folder
 
 
 def load(key: str) -> Path | None:
@@ -74,9 +93,7 @@ def lock(key: str, *, uri: str) -> Iterator[None]:
     """Hold the asset's lock; says on the terminal when another process holds it."""
     from filelock import FileLock, Timeout
 
-    path = home() / "locks" / f"{_hash(key)}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(path)
+    held = FileLock(room("locks") / f"{_hash(key)}.lock")
     try:
         held.acquire(timeout=_PATIENCE)
     except Timeout:

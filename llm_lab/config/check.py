@@ -16,15 +16,16 @@ from llm_lab.config import (
     rules,
     rules_graph,  # noqa: F401 - registers its rule
     rules_injection,  # noqa: F401 - registers its rules
+    rules_multimodal,  # noqa: F401 - registers its rules
     rules_peft,  # noqa: F401 - registers its rules
     rules_problem,  # noqa: F401 - registers its rules
     rules_sharded,  # noqa: F401 - registers its rules
     rules_strategy,  # noqa: F401 - registers its rules
 )
 from llm_lab.config.compose import Composed
-from llm_lab.config.fault import Fault, FaultsError, short_path
+from llm_lab.config.fault import Fault, FaultsError, Origin, short_path
 from llm_lab.config.file_uri import is_relative, path_of
-from llm_lab.config.nearest import nearest
+from llm_lab.config.parts import WORDS, parts_of
 from llm_lab.config.resolve import plain, written
 from llm_lab.config.run_uris import run_faults
 from llm_lab.config.schema import CONTROL, GROUPS, ORDER, injected_at, signature_at
@@ -35,6 +36,7 @@ from llm_lab.config.unknown import propose
 _UNKNOWN = {  # keys that a group of ours may set, whatever is chosen beside it
     "data.transforms": "these data take no row transforms, and so no `knowledge/injection=` either"
 }
+_SAYS = ("_target_", *WORDS)  # what a node says by what is built of it
 _CONTROL_NAME = re.compile(r"_\w+_$")  # `_partial_`, `_args_` and the like say how, not what to build
 
 
@@ -91,15 +93,22 @@ def _placed(fault: Fault, composed: Composed) -> Fault:
     """The fault with the place where its key, or the node that lacks it, was written."""
     if fault.where:
         return fault
-    if fault.key in GROUPS and (word := _choosing(fault.key, composed)):
+    if word := _choosing(fault.key.replace(".", "/"), composed):
         return dataclasses.replace(fault, where=word)
-    origin = origins.find(composed.origins, fault.key)
-    if origin is origins.HYDRA or fault.key not in composed.origins:
-        head = fault.key
-        while head and f"{head}._target_" not in composed.origins:
-            head = head.rpartition(".")[0]
-        origin = composed.origins.get(f"{head}._target_", origin)
+    origin = composed.origins.get(fault.key, origins.HYDRA)
+    if origin is origins.HYDRA:
+        origin = _nearby(fault.key, composed)
     return fault if origin is origins.HYDRA else dataclasses.replace(fault, where=str(origin))
+
+
+def _nearby(key: str, composed: Composed) -> Origin:
+    """The origin of what stands below a key that nobody wrote, else of what the nearest node above says it is."""
+    inside = [name for name in composed.origins if key and name.startswith(f"{key}.")]
+    parts = key.split(".")
+    heads = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    names = [*inside, *(f"{head}.{name}" for head in heads for name in _SAYS)]
+    found = next((name for name in names if name in composed.origins), key)
+    return origins.find(composed.origins, found)
 
 
 def _choosing(group: str, composed: Composed) -> str:
@@ -161,6 +170,8 @@ def _mapping(value: Mapping[str, Any], key: str, composed: Composed) -> Iterator
             inner = f"{key}.{name}" if key else name
             needed_by = f", which {target} requires" if target else ""
             yield Fault(key=inner, message=f"missing value{needed_by}", suggestion=f"set it: `+{inner}=...`")
+    for inner, part in parts_of(target, value, key):
+        yield from [part] if isinstance(part, Fault) else _mapping(part, inner, composed)
 
 
 def _value(name: str, item: Any, key: str, signature: Signature, composed: Composed) -> Iterator[Fault]:
@@ -174,26 +185,14 @@ def _value(name: str, item: Any, key: str, signature: Signature, composed: Compo
         yield from _typed(signature.parameters[name].type, item, inner)
     elif not signature.open:
         why = _UNKNOWN.get(inner)
-        near = "" if why else propose(composed.config, inner)
+        legal = [other for other in signature.parameters if other not in injected_at(key)]
+        near = "" if why else propose(composed.config, inner, beside=legal)
         yield Fault(key=inner, message=why or "unknown key", suggestion=near)
 
 
 def _typed(kind: Type, value: Any, key: str) -> Iterator[Fault]:
     for place, message in kind.faults(value, key):
-        yield Fault(key=place, message=message, suggestion=_rewritten(kind, value))
-
-
-def _rewritten(kind: Type, value: Any) -> str:
-    """How the value would be right, where that is plain."""
-    if isinstance(value, float) and kind.holds("int") and value.is_integer():
-        return f"write {int(value)}"
-    if isinstance(value, str):
-        legal = [str(item) for item in kind.literals()]
-        found = nearest(value, legal)
-        return f"did you mean `{found}`?" if found else ""
-    if kind.holds("str") and isinstance(value, int | float):
-        return f"quote it: '{value}'"
-    return ""
+        yield Fault(key=place, message=message, suggestion=kind.proposal(value))
 
 
 def _files(values: dict[str, Any], composed: Composed) -> Iterator[Fault]:

@@ -17,6 +17,7 @@ from llm_lab.config.guard import HYDRA, place
 from llm_lab.config.hardware import supports_bf16
 from llm_lab.config.schema import GROUPS, injected_at
 from llm_lab.config.targets import resolve
+from llm_lab.config.types import MISSING
 from llm_lab.config.walk import Item, Walk
 
 ORDER = "order"
@@ -74,7 +75,9 @@ def _node(item: Item) -> Iterator[Fault]:
         return
     control = (TARGET, ORDER) if "." in key else (TARGET,)
     names = [str(name) for name in cast("DictConfig", item.holder) if name not in control]
-    yield from misfits(target, names, injected_at(key), key=key)
+    yield from misfits(
+        target, dict.fromkeys(names, MISSING), injected_at(key), key=key
+    )  # types: the light check
 
 
 def _precision(config: DictConfig) -> Iterator[Fault]:

@@ -12,12 +12,21 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | No
     """The most similar of `names`, None where nothing is near; a transposed letter costs little."""
     best, score = None, cutoff
     for candidate in sorted(set(names)):
-        ratio = SequenceMatcher(None, name.lower(), candidate.lower()).ratio()
+        ratio = _likeness(name, candidate)
         if len(name) >= 3 and candidate.lower().startswith(name.lower()):  # noqa: PLR2004 - an abbreviation
             ratio = max(ratio, cutoff + 0.05)
         if ratio > score:
             best, score = candidate, ratio
     return best
+
+
+def by_likeness(name: str, names: Iterable[str]) -> list[str]:
+    """All of `names`, the most similar first."""
+    return sorted(names, key=lambda one: (-_likeness(name, one), one))
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, one.lower(), other.lower()).ratio()
 
 
 def did_you_mean(name: str, names: Iterable[str], *, form: str = "{}") -> str:

@@ -129,7 +129,7 @@ def numbers_in_range(values: Values) -> Iterator[Fault]:
         value = number(values, key)
         if value is not None and not 0 < value < math.inf:
             yield Fault(key=key, message=f"must be above 0, but is {value:g}")
-    for key in ("model.dropout", "task.label_smoothing"):
+    for key in ("model.dropout", "model.modality_dropout", "task.label_smoothing"):
         value = number(values, key)
         if value is not None and not 0 <= value < 1:
             yield Fault(key=key, message=f"must be between 0 and 1, but is {value:g}")

@@ -6,10 +6,10 @@ import ast
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from llm_lab.config.sources_of import Found, find
+from llm_lab.config.sources_of import Found, alias, find
 from llm_lab.config.types import ANY, Type, from_annotation
 
 _BARE_BASES = {"object", "ABC", "Protocol", "Generic", "Enum"}
@@ -45,14 +45,14 @@ def signature_of(target: str) -> Signature | None:
         bound = (
             1 if "." in target.removeprefix(f"{found.module}.") else 0
         )  # a class method's own first argument
-        parameters, is_open = _of_function(found.node, skip=bound)
+        parameters, is_open = _of_function(found, found.node, skip=bound)
     return Signature(parameters=parameters, open=is_open, file=found.file)
 
 
 Parameters = tuple[dict[str, Parameter], bool]
 
 
-def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip: int = 0) -> Parameters:
+def _of_function(home: Found, node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip: int = 0) -> Parameters:
     """All arguments that can be given by name, after the first `skip` (self, cls)."""
     arguments, found = node.args, dict[str, Parameter]()
     positional = [*arguments.posonlyargs, *arguments.args]
@@ -66,16 +66,23 @@ def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, *, skip: int = 0)
     ]
     for argument, default in pairs:
         if argument not in arguments.posonlyargs:
-            found[argument.arg] = _parameter(argument.annotation, default)
+            found[argument.arg] = _parameter(home, argument.annotation, default)
     return found, arguments.kwarg is not None
 
 
-def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
+def _parameter(home: Found, annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
     try:
         value = None if default is None else ast.literal_eval(default)
     except ValueError:
         value = None
-    return Parameter(type=from_annotation(annotation), required=default is None, default=value)
+    kind = from_annotation(annotation, partial(_named, home.module))
+    return Parameter(type=kind, required=default is None, default=value)
+
+
+def _named(module: str, name: str) -> Type:
+    """The type that a name stands for in a module, anything where it is no type of plain values."""
+    found = alias(module, name)
+    return ANY if found is None else from_annotation(found[1], partial(_named, found[0]))
 
 
 def _of_class(found: Found, node: ast.ClassDef, target: str, depth: int = 8) -> Parameters:
@@ -83,7 +90,7 @@ def _of_class(found: Found, node: ast.ClassDef, target: str, depth: int = 8) -> 
         return _of_dataclass(found, node, target, depth)
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            own, passes_on = _of_function(item, skip=1)
+            own, passes_on = _of_function(found, item, skip=1)
             if not passes_on:
                 return own, False
             inherited, is_open = _of_bases(found, node, target, depth)
@@ -131,9 +138,9 @@ def _of_dataclass(found: Found, node: ast.ClassDef, target: str, depth: int) -> 
         if "ClassVar" in ast.dump(item.annotation) or _keyword(item.value, "init") is False:
             continue
         if isinstance(item.value, ast.Call) and not _has_default(item.value):
-            inherited[item.target.id] = _parameter(item.annotation, None)
+            inherited[item.target.id] = _parameter(found, item.annotation, None)
         else:
-            inherited[item.target.id] = _parameter(item.annotation, item.value)
+            inherited[item.target.id] = _parameter(found, item.annotation, item.value)
     return inherited, is_open
 
 

@@ -187,6 +187,32 @@ def whole(target: str) -> Definition | None:
     return None if found is None else _from_module(_text(found.file), name)
 
 
+@cache
+def alias(module: str, name: str) -> tuple[str, ast.expr] | None:
+    """What stands behind `name =` in a module of ours, or in one that it has the name from, and which that is."""
+    return _alias(module, name, _DEPTH)
+
+
+def _alias(module: str, name: str, depth: int) -> tuple[str, ast.expr] | None:
+    file = module_file(module) if depth and module.partition(".")[0] == __name__.partition(".")[0] else None
+    if file is None:
+        return None
+    text = _text(file)
+    if start := re.search(rf"^{re.escape(name)}[ \t]*=[ \t]*", text, re.MULTILINE):
+        end = _BLOCK_END.search(text, start.end())
+        value = _expression(text[start.end() : end.start() if end else len(text)])
+        return None if value is None else (module, value)
+    homes = (source.rpartition(".") for source in _imported(module, file, name))
+    return next(filter(None, (_alias(home, original, depth - 1) for home, _, original in homes)), None)
+
+
+def _expression(text: str) -> ast.expr | None:
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        return None
+
+
 _IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 

@@ -10,17 +10,17 @@ from llm_lab.config.nearest import nearest
 from llm_lab.config.schema import deepest, legal_names
 
 
-def propose(config: DictConfig, key: str) -> str:
+def propose(config: DictConfig, key: str, *, beside: Iterable[str] = ()) -> str:
     """A question that names the nearest legal key, empty where nothing is near.
 
-    Tried in turn: a key beside the wrong one, the same key in another place, any key.
+    Tried in turn: a key beside the wrong one, which may be one of `beside`, the same key in another place, any key.
     """
     parent, rest = deepest(config, key)
     if not parent and len(rest) > 1 and (names := legal_names({}, rest[0])):
         parent, rest = rest[0], rest[1:]  # a group of plain values that is null
     else:
         names = _names(config, parent)
-    found = nearest(rest[0], [name for name in names if name != rest[0]])
+    found = nearest(rest[0], [name for name in (*names, *beside) if name != rest[0]])
     if found is not None:
         return f"did you mean `{'.'.join(part for part in (parent, found, *rest[1:]) if part)}`?"
     every = [name for name in legal_keys(config) if name != key]

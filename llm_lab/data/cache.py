@@ -29,10 +29,9 @@ def prepared(digest: str, make: Callable[[Path], None]) -> Path:
     Processes that ask for the same hash wait for the first. A folder appears under its name when it is
     complete.
     """
-    folder = assets.home() / "data" / digest
+    folder = assets.room("data") / digest
     if (folder / DONE).is_file():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not (folder / DONE).is_file():
             _make(folder, make)

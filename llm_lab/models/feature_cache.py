@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -169,6 +170,8 @@ class Features:
 
     def read(self, keys: Sequence[int], device: torch.device) -> Tokens:
         """Tokens [B, T, D] and mask of known keys."""
+        with suppress(FileNotFoundError):  # another process made room; what is open can be read on
+            os.utime(self.folder)
         places = [self.places[key] for key in keys]
         size = self.format["bytes"]
         if max(end for _, end in places) > len(self._map):
@@ -186,9 +189,7 @@ class Features:
 def _make_room(folder: Path, most: int) -> None:
     """Delete what has not been used for longest, until half of the room is free for this folder."""
     others = [one for one in folder.parent.iterdir() if one != folder and (one / FORMAT).is_file()]
-    for one in sorted(
-        others, key=lambda one: (one / INDEX).stat().st_mtime if (one / INDEX).is_file() else 0
-    ):
+    for one in sorted(others, key=lambda one: one.stat().st_mtime):  # which reading sets
         if sum(map(_size, folder.parent.iterdir())) <= most // 2:
             return
         with suppress(Timeout), FileLock(one / LOCK, timeout=0):

@@ -11,10 +11,25 @@ from pathlib import Path
 import pytest
 
 from llm_lab.assets import digest, home, mirror, resolve
-from llm_lab.errors import AssetError
+from llm_lab.assets.cache import once
+from llm_lab.data.cache import prepared
+from llm_lab.errors import AssetError, ConfigError
 
 from ..conftest import SHARED  # noqa: TID252 - the tests are one package
 from .conftest import Web, put_wheel, sha256, zipped
+
+
+def test_a_cache_that_cannot_be_kept_names_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LLM_LAB_HOME", str(tmp_path / "file" / "home"))
+    for use in (lambda: prepared("0" * 32, print), lambda: once("key", print, uri="file://x")):
+        with pytest.raises(
+            ConfigError, match=r"^LLM_LAB_HOME: no cache can be kept in .*/file/home: Not a dir"
+        ):
+            use()
+
 
 RESOLVE = "import sys; from llm_lab.assets import resolve; print(resolve(sys.argv[1]))"
 

@@ -18,8 +18,10 @@ def test_the_loss_is_that_of_both_ways() -> None:
 
 
 def test_figures_stand_beside_what_they_are_measured_against() -> None:
-    bare, ours, loader = contrastive({"bare": [100, 50], "ours": [200, 100], "loader": [1000, 500]})
+    rounds = {"bare": [100.0, 50], "ours": [200.0, 100], "loader": [1000.0, 500], "reading": [30.0, 40]}
+    bare, ours, loader, reading = contrastive(rounds)
     assert bare[1:] == ["75", "", ""]
     assert ours[1:] == ["150", "2.00 of the bare loop", "1.5"]
     assert loader[2] == "5.0 of ours"
+    assert reading[1:] == ["35", "done once, in none of the others", ""]
     assert frozen([10.0, 2.0]) == [["epoch 1", "10.00", "1.0", ""], ["epoch 2", "2.00", "5.0", "5"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_an_unknown_argument_names_the_nearest() -> None:
 
 
 def test_every_missing_and_surplus_argument_is_told_at_once() -> None:
-    found = [str(fault) for fault in misfits(kind("needs"), ["third"], [], key="toy")]
+    found = [str(fault) for fault in misfits(kind("needs"), {"third": 3}, [], key="toy")]
     assert found == [
         "toy.third: gadgets.needs has no argument `third`; choose one of: first, second",
         "toy.first: gadgets.needs needs a value for it",
@@ -209,3 +210,13 @@ def test_a_module_is_built_through_hydra_and_stays_callable() -> None:
         {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}, expected=nn.Module, key="m"
     )
     assert layer(ones(1, 2)).shape == (1, 3)
+
+
+def test_values_of_a_wrong_type_are_told_with_the_nearest_right_one() -> None:
+    values = {"size": [16], "resize": "crpo", "channels": "three", "mean": (0.5, 0.5, 0.5), "std": object()}
+    target = import_module("llm_lab.data.multimodal.image").Image
+    assert [str(fault) for fault in misfits(target, values, [], key="picture")] == [
+        "picture.size: must be int or a list of 2 int, not a list of 1",
+        "picture.channels: must be int, not the text `three`",
+        "picture.resize: must be one of stretch, crop, pad, not the text `crpo`; did you mean `crop`?",
+    ]

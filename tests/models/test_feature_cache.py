@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,22 @@ def test_what_was_not_used_for_long_makes_room(make: Make, tmp_path: Path) -> No
     features.cache_clear()
     make(seed=1, cache=taken / feature_cache.GIGABYTE)(**keyed(0))
     assert len(set(old) & set(folder(tmp_path))) < 3
+
+
+def test_what_was_only_read_was_used(make: Make, tmp_path: Path) -> None:
+    make()(**keyed(0, 1, 2))
+    read = folder(tmp_path)
+    make(seed=1)(**keyed(0, 1, 2))
+    written = [one for one in folder(tmp_path) if one not in read]
+    for age, some in ((1000, read), (2000, written)):
+        for one in some:
+            os.utime(one, (age, age))
+    features.cache_clear()  # as in another process
+    again = make()
+    again(**keyed(0, 1))
+    assert again.calls == []
+    feature_cache._make_room(tmp_path / "features" / "new", 2 * sum(map(feature_cache._size, read)))
+    assert folder(tmp_path) == read
 
 
 def test_a_killed_run_leaves_what_it_had_written(make: Make, tmp_path: Path) -> None:

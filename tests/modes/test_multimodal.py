@@ -146,6 +146,19 @@ def test_each_modality_is_left_out_of_retrieval(toys: Path, lab: Callable[..., R
     assert "picture to words, without sound" in (toys / "sweep/sweep.html").read_text()
 
 
+def test_a_number_is_learned_from_all_inputs_together(toys: Path, lab: Callable[..., Result]) -> None:
+    words = ("task=text_regression", "data.problem=regression", "data.columns.label=weight")
+    fewer = ("data.columns.amounts=null", "model/fusion=concat", "mode.report=false")
+    result = lab("+experiment=toys", *words, *fewer, "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    metrics = figures(toys / "run")
+    assert metrics["test/pearson"] > 0.8 and metrics["test/mae"] < metrics["baseline/majority/mae"]
+    result = lab("predict", "run", "--input", "rows.csv", "--output", "said.csv")
+    assert result.code == 0, result.err
+    said = [float(row["value"]) for row in csv.DictReader((toys / "said.csv").open())]
+    assert len(said) == 60 and max(said[::2]) < min(said[1::2])  # red things weigh less
+
+
 def test_over_fits_32_rows(toys: Path, lab: Callable[..., Result]) -> None:
     table = list(csv.DictReader((toys / "rows.csv").open()))
     for number, row in enumerate(table[:32]):

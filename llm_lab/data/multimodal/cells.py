@@ -17,6 +17,11 @@ from llm_lab.data.table import Batch
 from llm_lab.data.text_files import check_text
 from llm_lab.errors import ConfigError
 
+LARGEST = float(
+    np.finfo(np.float32).max
+)  # a larger number cannot be squared, nor is it one that was measured
+FARTHEST = 1e4  # deviations from the mean: half precision holds no more than 65,504
+ROUNDING = 1e-14  # of the mean: a smaller deviation is that of a constant
 UNKNOWN = 0  # number of a value that training did not show, or that is missing
 
 
@@ -40,11 +45,13 @@ class Text(CellKind):
     ) -> None:
         super().__init__(columns=columns, optional=optional)
         self.replace = dict(replace or {})
-        for pattern in self.replace:
+        for pattern, replacement in self.replace.items():
             try:
                 re.compile(pattern)
-            except re.error as error:
-                raise ConfigError(f"replace: {pattern!r} is no regular expression: {error}") from None
+                re.sub(pattern, replacement, "")
+            except (re.error, IndexError) as error:  # the latter for a group that has no such name
+                told = f"{pattern!r} by {replacement!r}"
+                raise ConfigError(f"replace: {told} is no regular expression: {error}") from None
         self.tokenizer: Any = None  # set by whoever has it
         self.max_length = 0
 
@@ -92,7 +99,8 @@ class Text(CellKind):
 class Number(CellKind):
     """Numbers, standardized by the training rows: float32 [B, 2 N], each with a 1 beside it where it is there.
 
-    A number that is missing is the mean. Rows that lack all of them lack the input.
+    A number that is missing is the mean; one far out counts as 10,000 deviations. Rows that lack all of them lack the
+    input.
 
     Args:
         columns: see `Kind`.
@@ -121,18 +129,21 @@ class Number(CellKind):
         return _some(self, cells)
 
     def fit(self, cells: Iterable[Any]) -> None:
-        """Mean and deviation of each column, in one pass."""
-        count, total, squares = (np.zeros(len(self.columns)) for _ in range(3))
+        """Mean and deviation of each column, in one pass (Welford 1962): squares of large numbers would cancel."""
+        count, mean, squares = (np.zeros(len(self.columns)) for _ in range(3))
         for row in cells:
             if row is not None:
                 known = np.array([value is not None for value in row])
                 filled = np.array([value or 0.0 for value in row])
-                count, total, squares = count + known, total + filled, squares + filled**2
+                step = np.where(known, filled - mean, 0)
+                count += known
+                mean += step / np.maximum(count, 1)
+                squares += step * (filled - mean)
         if not count.any():
             return
-        mean = total / np.maximum(count, 1)
-        spread = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0))
-        self.centre, self.scale = mean.tolist(), np.where(spread > 1e-9, spread, 1.0).tolist()  # noqa: PLR2004
+        spread = np.sqrt(squares / np.maximum(count, 1))
+        varied = spread > ROUNDING * np.abs(mean)
+        self.centre, self.scale = mean.tolist(), np.where(varied, spread, 1.0).tolist()
 
     def encode(self, cells: Any) -> list[float]:
         """Standardized values, then marks of those that are there."""
@@ -143,7 +154,7 @@ class Number(CellKind):
                 f"data.columns.{self.input}: there are no training rows to standardize numbers by"
             )
         scaled = [
-            0.0 if cell is None else (cell - centre) / scale
+            0.0 if cell is None else max(-FARTHEST, min(FARTHEST, (cell - centre) / scale))
             for cell, centre, scale in zip(cells, self.centre, self.scale, strict=True)
         ]
         return [*scaled, *(float(cell is not None) for cell in cells)]
@@ -207,7 +218,7 @@ class Category(CellKind):
             for counter, value in zip(counts, row or (), strict=False):
                 if value is not None:
                     counter[value] += 1
-        if any(counts):
+        if any(counts) or not self.values:  # a column that training never has knows no value
             self.values = [
                 [value for value, times in sorted(one.items(), key=lambda item: (-item[1], item[0]))
                  if times >= self.min_count][: self.most]
@@ -258,10 +269,12 @@ def _number(cell: Any, name: str) -> float | None:
         return None
     try:
         number = float(cell)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
+    except (TypeError, ValueError, OverflowError) as error:
+        number = math.inf if isinstance(error, OverflowError) else math.nan
+    if math.isnan(number):
         raise UnusableError("not a number", f"{name}: `{cell}`")
+    if abs(number) > LARGEST:
+        raise UnusableError("number too large", f"{name}: `{cell}`")
     return number
 
 

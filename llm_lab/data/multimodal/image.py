@@ -56,7 +56,7 @@ class Image(MediaKind):
         *,
         columns: Sequence[str] | str | None = None,
         optional: bool = False,
-        size: int | Sequence[int],
+        size: int | tuple[int, int],
         channels: int = 3,
         resize: Resize = "crop",
         mean: float | Sequence[float] = 0.5,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_lab import assets
+from llm_lab.config.nearest import by_likeness
 from llm_lab.data.columns import CleanRow
 from llm_lab.data.labels import Reader
 from llm_lab.data.multimodal.inputs import Inputs
@@ -22,9 +23,11 @@ from llm_lab.data.readers import as_uri, hub_name, read
 from llm_lab.data.record import Record, Rejected, UnusableError
 from llm_lab.data.source import Source
 from llm_lab.data.spec import SAME
+from llm_lab.errors import ConfigError
 
 CELLS = "cells"  # under which the staging keeps a row's inputs as JSON
 FILES = "*files"  # among them, where no input has this name: what a reader knows those by that are files
+MOST_SEEN, TOLD = 1000, 20  # different values of a column that are kept for an error, and that it tells
 CHUNK = 512  # records whose files are decoded together
 Cleaned = tuple[Record | Rejected, CleanRow | Rejected | None]
 
@@ -58,6 +61,7 @@ class Cleaner:
         self.inputs, self.writers = inputs, writers
         self.read_label, self.labelled, self.licence = read_label, labelled, licence
         self._roots: dict[str, Path] = {}
+        self._seen: dict[str, set[str]] = {name: set() for name in self.held_out}
 
     def rows(self, source: Source, pool: ThreadPoolExecutor) -> Iterator[Cleaned]:
         """Yield each record of a source with the row that became of it, or why none did."""
@@ -112,7 +116,20 @@ class Cleaner:
                 raise problem
 
     def _held_out(self, record: Record) -> bool:
-        return any(str(record.values.get(name)) in values for name, values in self.held_out.items())
+        cells = {name: str(record.values.get(name)) for name in self.held_out}
+        for name, cell in cells.items():
+            if len(self._seen[name]) < MOST_SEEN or cell in self.held_out[name]:
+                self._seen[name].add(cell)
+        return any(cell in self.held_out[name] for name, cell in cells.items())
+
+    def check_held_out(self) -> None:
+        """Raise a ConfigError where no row has a value that was to be held out; after all rows were read."""
+        for name, values in self.held_out.items():
+            for value in values:
+                if value not in self._seen[name]:
+                    near = by_likeness(value, self._seen[name])
+                    there = ", ".join(f"`{one}`" for one in near[:TOLD])
+                    raise ConfigError(f"data.held_out.{name}: no row has `{value}`; there is {there}")
 
     def _file(self, record: Record, column: str, source: Source) -> tuple[Any, Path]:
         """A cell, and the folder that it is relative to where it is a path: that of the source that it is from."""

@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_lab.config import build
+from llm_lab.config.fault import Fault
+from llm_lab.config.parts import COLUMNS, ROLES
 from llm_lab.data.columns import Columns
-from llm_lab.data.multimodal.audio import Audio
-from llm_lab.data.multimodal.cells import Category, Number, Text
-from llm_lab.data.multimodal.image import Image
+from llm_lab.data.multimodal.cells import Text
 from llm_lab.data.multimodal.kind import CellKind, Kind, MediaKind
 from llm_lab.data.source import nearest
 from llm_lab.data.spec import ID, MASK, PRESENT, SAME
 from llm_lab.errors import ConfigError
 
-KINDS: dict[str, type[Kind]] = {kind.kind: kind for kind in (Text, Image, Audio, Number, Category)}
-ROLES = ("label", "split", "group", SAME)
 TAKEN = ("labels", "index", "step_targets", "input_ids")  # names that batches use for something else
 
 
@@ -45,6 +43,8 @@ class Inputs:
         written: bool = False,
         only: Sequence[str] | None = None,
     ) -> None:
+        if faults := list(COLUMNS.misfits(columns, key)):
+            raise ConfigError("; ".join(map(str, faults)))
         nodes = {name: node for name, node in columns.items() if name not in ROLES and node is not None}
         label = columns.get("label", "label")
         names = (label,) if isinstance(label, str) else tuple(label or ())
@@ -104,19 +104,13 @@ def _wanted(names: Sequence[str], known: Mapping[str, Any]) -> Sequence[str]:
 
 def make_kind(name: str, node: Any, key: str) -> Kind:
     """The kind that a node describes."""
-    if not isinstance(node, Mapping) or "kind" not in node:
-        raise ConfigError(
-            f"{key}: a mapping with a `kind` is wanted, one of {', '.join(KINDS)}; found {node!r}"
-        )
-    word = str(node["kind"])
-    if word not in KINDS:
-        raise ConfigError(f"{key}.kind: unknown kind `{word}`{nearest(word, list(KINDS))}")
+    told = COLUMNS.built(node, key)
+    if isinstance(told, Fault):
+        raise ConfigError(str(told))
     if name in TAKEN or name.endswith((MASK, PRESENT, ID)) or not name.isidentifier():
         raise ConfigError(
             f"{key}: no input can be called `{name}`: it must be a plain word that batches do not use"
         )
-    cls = KINDS[word]
-    settings = {setting: value for setting, value in node.items() if setting != "kind"}
-    kind = build({"_target_": f"{cls.__module__}.{cls.__name__}", **settings}, expected=Kind, key=key)
+    kind = build(told, expected=Kind, key=key)
     kind.input = name
     return kind

@@ -187,6 +187,7 @@ class MultimodalData(DataModule):
                     licence=self.licence, held_out=self.held_out, frames_per_character=self.frames_per_character,
                 )  # fmt: skip
                 read, places = ingest(self, staging, folder, keep=keep)
+                self._cleaner.check_held_out()
             settled = settle(staging, self.policy)
             targets = self._targets(staging, places)
             written = write_rows(self, staging, folder, targets)

@@ -103,3 +103,9 @@ def test_nothing_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_name_for_a_type_is_read_where_it_is_defined() -> None:
+    freeze = "one of embeddings, backbone or int or true or false or null"
+    assert shape("llm_lab.models.text_tower.Text")["freeze"] == freeze  # imported by the tower
+    assert shape("llm_lab.data.multimodal.image.Image")["size"] == "int or a list of 2 int!"

@@ -18,11 +18,14 @@ from PIL import Image as Pillow
 
 from llm_lab.data.multimodal.module import MultimodalData
 from llm_lab.errors import ConfigError, DataError
+from llm_lab.models.fusion.model import fused
 from llm_lab.results.rows import digest_of
 from tests.data.conftest import TOKENIZER
+from tests.models.fusion.test_fusion import TEXT
 from tests.multimodal import COLUMNS, edit, manifest
 
 Make = Callable[..., MultimodalData]
+FUSION = {"_target_": "llm_lab.models.fusion.late.Concatenation"}
 
 
 @pytest.fixture
@@ -105,6 +108,21 @@ def test_numbers_are_standardized_by_the_training_rows(tmp_path: Path, make: Mak
     rows = np.concatenate([batch["amounts"].numpy() for batch in data.train_dataloader()])
     assert abs(rows[:, 0].mean()) < 1e-5 and abs(rows[:, 0].std() - 1) < 1e-3
     assert (rows[:, 1] == 0).all() and (rows[:, 2:] == 1).all()
+
+
+def test_a_category_that_only_a_later_split_has_is_unknown(tmp_path: Path, make: Make) -> None:
+    path = manifest(tmp_path)
+    lines = path.read_text().splitlines()
+    (tmp_path / "test.csv").write_text("\n".join([lines[0], *lines[31:]]))
+    path.write_text("\n".join(lines[:31]))
+    for number in range(30):
+        edit(path, number, town="")
+    columns = {**some("words", "places"), "places": {**COLUMNS["places"], "optional": True}}
+    data = make({"train": str(path), "test": str(tmp_path / "test.csv")}, columns=columns)
+    assert data.prepare().inputs["places"]["values"] == [[]]
+    batch = next(iter(data.test_dataloader()))
+    assert batch["places_present"].all() and (batch["places"] == 0).all()
+    assert fused(spec=data.spec, text=TEXT, fusion=FUSION, width=8)(**batch).logits.shape == (8, 2)
 
 
 def test_what_is_broken_is_rejected_with_its_reason(tmp_path: Path, make: Make) -> None:
@@ -344,6 +362,8 @@ def test_a_wave_that_training_changes_is_computed_anew(tmp_path: Path, make: Mak
         ({"labels": {"kind": "text"}}, "no input can be called `labels`"),
         ({"picture": "file"}, "a mapping with a `kind` is wanted"),
         ({"label": "x"}, "name an input"),
+        ({"split": {"kind": "text"}}, "data.columns.split: must be a text or null, not a mapping"),
+        ({"label": [1]}, "data.columns.label.0: must be a text, not 1"),
     ],
 )
 def test_columns_that_cannot_be_say_why(columns: dict[str, Any], message: str) -> None:
@@ -358,6 +378,9 @@ def test_what_is_held_out_is_the_test_split(tmp_path: Path, make: Make) -> None:
         edit(path, number, town="elsewhere")
     data = make(columns=some("picture"), held_out={"town": "elsewhere"}, split={"val": 0.2})
     assert data.prepare().sizes["test"] == 10 and sum(data.spec.sizes.values()) == 40
+    told = "data.held_out.town: no row has `elswhere`; there is `elsewhere`, `red town`, `blue town`"
+    with pytest.raises(ConfigError, match=told):
+        make(columns=some("picture"), held_out={"town": ["elsewhere", "elswhere"]}).prepare()
     with pytest.raises(ConfigError, match="the source gives a split of its own"):
         make({"test": str(path)}, held_out={"town": "elsewhere"})
 
