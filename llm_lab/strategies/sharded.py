@@ -85,7 +85,8 @@ class Sharded(Parallel):
             for layer in layer_stack(model)[1]:
                 fully_shard(layer, **settings)
             fully_shard(model, **settings)
-            register_fsdp_forward_method(model, "generate")  # gathers weights for writing too
+            if hasattr(model, "generate"):
+                register_fsdp_forward_method(model, "generate")  # gathers weights for writing too
         return model
 
     def data_group(self, mesh: DeviceMesh | None) -> ProcessGroup | None:
