@@ -6,6 +6,7 @@ import csv
 import logging
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -79,6 +80,15 @@ def make_toy(folder: Path, rows: int = 240) -> Path:
     with (folder / "toy.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *toy_rows(rows)])
     return folder
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """What a test leaves as the answer to Ctrl-C is not the next one's."""
+    kept = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for one, handler in kept.items():
+        signal.signal(one, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -37,13 +37,19 @@ def every_input_has_a_tower(values: Values) -> Iterator[Fault]:
     for name, node in _inputs(values).items():
         kind = node.get("kind")
         left_out = isinstance(chosen, list) and name not in chosen
-        own = get(values, f"model.towers.{name}")
-        if kind in ENCODED and not left_out and own is None and get(values, f"model.{kind}") is None:
+        encoded = _is_built(values, f"model.towers.{name}") or _is_built(values, f"model.{kind}")
+        if kind in ENCODED and not left_out and not encoded:
             yield Fault(
                 key=f"model.{kind}",
                 message=f"nothing encodes `data.columns.{name}`, which is of this kind",
                 suggestion=f"take a tower by `model/{kind}=`, or leave the input out: `data.columns.{name}=null`",
             )
+
+
+def _is_built(values: Values, key: str) -> bool:
+    """Whether a node says what it builds; settings alone, of an experiment whose choice was put away, do not."""
+    node = get(values, key)
+    return isinstance(node, Mapping) and "_target_" in node
 
 
 def _inputs(values: Values) -> dict[str, Mapping[str, Any]]:

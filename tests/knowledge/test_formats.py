@@ -267,7 +267,7 @@ def test_rows_inside_of_json_and_python(tmp_path: Path) -> None:
         ("x.pdf", r"graph: no format is told by the name x.pdf"),
         (
             {"a": {"uri": "x.tsv", "split": "tset"}},
-            r"graph.a.split: unknown split `tset`; did you mean `test`",
+            r"graph.a.split: must be one of train, val, test, not the text `tset`",
         ),
         (
             {"a": {"uri": "x.csv", "relations": {"r": {"to": "entity"}}}},
