@@ -60,7 +60,7 @@ class _Walker:
             return self._broken(key, f"circular interpolation: {chain}")
         if isinstance(error, GrammarParseError):
             return self._broken(key, f"not an interpolation: {text}")
-        if f"key '{_GRAPH}." in str(error) and OmegaConf.select(self.root, f"{_GRAPH}.licence") is None:
+        if f"key '{_GRAPH}." in str(error) and not self._has_graph():
             self.graphless.append(key)
             return MISSING
         reason = _reason(error)
@@ -69,6 +69,9 @@ class _Walker:
         return self._broken(
             key, f"broken interpolation {text}: {reason}", f"did you mean `${{{found}}}`?" if found else ""
         )
+
+    def _has_graph(self) -> bool:
+        return any(OmegaConf.select(self.root, f"{_GRAPH}.{one}") for one in ("source", "graph"))
 
     def _chain(self, parent: Container, name: Any, key: str) -> str:
         """The keys that plain references lead through, joined by arrows, until they end or come round."""

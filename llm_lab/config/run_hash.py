@@ -59,7 +59,7 @@ def _without_nulls(value: Any) -> Any:
 def changes(words: Iterable[str]) -> list[str]:
     """The words that make a run another one than its experiment as it stands, whatever the seed."""
     apart = [f"{group}.{name}" for group, names in MACHINE.items() for name in names]
-    same = {"experiment", "seed", "hydra", "mode", "strategy", *NOT_CONTENT, *apart}
+    same = {"experiment", "seed", "hydra", "mode", "strategy", "baseline", *NOT_CONTENT, *apart}
     return [word for word in words if not _starts(word.partition("=")[0].lstrip("+~"), same)]
 
 

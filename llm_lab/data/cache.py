@@ -29,10 +29,10 @@ def prepared(digest: str, make: Callable[[Path], None]) -> Path:
     Processes that ask for the same hash wait for the first. A folder appears under its name when it is
     complete.
     """
-    folder = assets.room("data") / digest
-    if (folder / DONE).is_file():
+    folder = assets.home() / "data" / digest
+    if (folder / DONE).is_file():  # a folder that only others may write serves as well
         return folder
-    with FileLock(f"{folder}.lock"):
+    with FileLock(assets.room("data") / f"{digest}.lock"):
         if not (folder / DONE).is_file():
             _make(folder, make)
     return folder

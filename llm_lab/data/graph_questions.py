@@ -22,7 +22,7 @@ from llm_lab.errors import ConfigError, DataError
 from llm_lab.knowledge.construction.topic import TopicFinder
 from llm_lab.knowledge.triples import Triples, read_triples, write_triples
 
-FORMAT = 1  # of the prepared folder; a change makes old folders unknown
+FORMAT = 2  # of the prepared folder; a change makes old folders unknown
 
 
 class GraphQuestionData(SourceData):

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 
 from llm_lab.knowledge.names import OURS, name_of
+from llm_lab.knowledge.sparql import ASIDE, INSIDE
 
 # Texts and comments are passed over, of addresses and local names the inside is taken.
 _TERM = re.compile(
-    r'"""(?:[^"\\]|\\.|"(?!""))*"""|\'\'\'(?:[^\'\\]|\\.|\'(?!\'\'))*\'\'\''
-    r"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|#[^\n]*"
-    r"|<(?P<address>[^<>\s]*)>|(?<![\w:?$-]):(?P<local>\w(?:[\w.-]*[\w-])?)",
-    re.DOTALL,
+    rf"{ASIDE}|<(?P<address>{INSIDE})>|(?<![\w:?$-]):(?P<local>\w(?:[\w.-]*[\w-])?)", re.DOTALL
 )
 _MADE = re.compile(r"\bCONSTRUCT\s*\{[^{}]*\}", re.IGNORECASE)
 _OTHER = re.compile(r"\bPREFIX\s+:", re.IGNORECASE)

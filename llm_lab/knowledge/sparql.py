@@ -22,11 +22,12 @@ from llm_lab.knowledge.names import identifier
 
 Terms = tuple[NamedNode | BlankNode | Literal | Triple | None, ...]
 
-_QUOTED = re.compile(
+ASIDE = (  # texts and comments
     r'"""(?:[^"\\]|\\.|"(?!""))*"""|\'\'\'(?:[^\'\\]|\\.|\'(?!\'\'))*\'\'\''
-    r"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|<[^<>\"{}|^`\s]*>|#[^\n\r]*",
-    re.DOTALL,
+    r"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|#[^\n\r]*"
 )
+INSIDE = r"[^<>\"{}|^`\s]*"  # of an address
+_QUOTED = re.compile(rf"{ASIDE}|<{INSIDE}>", re.DOTALL)
 _UPDATE = re.compile(
     r"(?:^|[;}\s])(INSERT|DELETE|LOAD|CLEAR|DROP|CREATE|COPY|MOVE|ADD)(?![\w:-])", re.IGNORECASE
 )
@@ -37,6 +38,8 @@ _ADDRESS = r"(?:<[^>]*>|[?$][^\s{]+|[^\s:{]*:[^\s{]*)"
 # Looked for in the query as it stands, texts and comments included: to tell those apart one would have to agree with
 # the engine's parser in everything, and that takes `1SERVICE:x{` too. Variables are passed over: `?service ?x {`.
 _SERVICE = re.compile(rf"[?$]\w+|(SERVICE){_BLANK}(?:SILENT{_BLANK})?{_ADDRESS}{_BLANK}\{{", re.IGNORECASE)
+
+_LOAD = re.compile(rf"(?<![\w?$:-])LOAD{_BLANK}(?:SILENT{_BLANK})?(?:<|[^\s:]*:)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,12 @@ def refuse_services(text: str) -> None:
     """Raise DataError for a text that asks another server, be it in a comment."""
     if any(found[1] for found in _SERVICE.finditer(text)):
         raise DataError("SPARQL: SERVICE asks another server, which is refused: only this graph is queried")
+
+
+def refuse_loads(text: str) -> None:
+    """Raise DataError for an update that fetches an address, be it in a comment."""
+    if _LOAD.search(text):
+        raise DataError("SPARQL: LOAD asks another server, which is refused: `graph build` reads files")
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from llm_lab.knowledge.fact import (
 )
 from llm_lab.knowledge.names import ALIAS, INSTANCE_OF, LABEL, PREFIXES, identifier, iri, node
 from llm_lab.knowledge.nearest_labels import Nearest
-from llm_lab.knowledge.sparql import Answers, answers, check_query, refuse_services, told
+from llm_lab.knowledge.sparql import Answers, answers, check_query, refuse_loads, refuse_services, told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +156,7 @@ class Store:
         """
         self._writable()
         refuse_services(text)
+        refuse_loads(text)
         with told():
             self._engine.update(text, prefixes=PREFIXES)
 

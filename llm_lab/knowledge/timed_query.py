@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
-from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0
 BATCH = 100  # rows that are sent at a time
+MOMENT = 0.2  # seconds after which fewer are sent
 
 
 def query_within(store: Store, text: str, *, seconds: float = SECONDS) -> Answers:
@@ -69,6 +71,7 @@ def _batches(path: Path, text: str, seconds: float) -> Iterator[list[tuple[str, 
     finally:
         process.kill()
         process.join()
+        ours.close()
 
 
 def _received(ours: Connection) -> list[tuple[str, ...]] | None:
@@ -83,15 +86,36 @@ def _received(ours: Connection) -> list[tuple[str, ...]] | None:
     return found
 
 
+def _end_with_parent() -> None:
+    """Nobody waits for an answer any more where the process that asked was killed."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _gathered(rows: Iterator[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+    """Rows in lists of `BATCH`, or of as many as there were after a moment, so that slow ones are not kept back."""
+    batch: list[tuple[str, ...]] = []
+    sent = monotonic()
+    for row in rows:
+        batch.append(row)
+        if len(batch) == BATCH or monotonic() - sent > MOMENT:
+            yield batch
+            batch, sent = [], monotonic()
+    if batch:
+        yield batch
+
+
 def _ask(path: Path, text: str, theirs: Connection) -> None:
     """What the other process does: send the columns, the rows in batches, and None or an error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
+    Thread(target=_end_with_parent, daemon=True).start()
     from llm_lab.knowledge.store import Store
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
     try:
         found = Store(path=path, read_only=True).query(text)
         theirs.send([found.columns])
-        while batch := list(islice(found.rows, BATCH)):
+        for batch in _gathered(found.rows):
             theirs.send(batch)
         theirs.send(None)
     except DataError as error:

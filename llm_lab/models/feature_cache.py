@@ -170,7 +170,9 @@ class Features:
 
     def read(self, keys: Sequence[int], device: torch.device) -> Tokens:
         """Tokens [B, T, D] and mask of known keys."""
-        with suppress(FileNotFoundError):  # another process made room; what is open can be read on
+        with suppress(
+            OSError
+        ):  # another process made room, or only others may write; what is open can be read on
             os.utime(self.folder)
         places = [self.places[key] for key in keys]
         size = self.format["bytes"]

@@ -17,7 +17,7 @@ FAILED, OUT_OF_MEMORY = "failed", "out_of_memory"
 _NO_MEMORY = ("OutOfMemoryError", "MemoryError")
 _CPU_ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"  # torch raises a RuntimeError on a CPU
 OF_PLACES = (
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR,
 )  # fmt: skip
 masked: ContextVar[Callable[[str], str]] = ContextVar("masked", default=str)
 """Takes the open run's secrets out of a text."""
@@ -29,7 +29,7 @@ def report(error: BaseException) -> int:
     Without an open run (no log file yet) the traceback goes to ``llm_lab-error.log`` in the working directory. A place
     that cannot be written has no traceback: there is nothing to find out.
     """
-    if isinstance(error, OSError) and error.errno in OF_PLACES and error.filename:
+    if isinstance(error, OSError) and error.errno in OF_PLACES and isinstance(error.filename, str | bytes):
         sys.stderr.write(f"error: {masked.get()(_of_place(error))}\n")
         return 1
     path = _log_file()

@@ -17,6 +17,7 @@ from llm_lab.config.words import Words
 from llm_lab.errors import ConfigError
 
 SHOWN = 20  # rows of a table of figures
+MOST_SECONDS = 1_000_000  # that a query may be given
 log = logging.getLogger(__name__)
 
 
@@ -124,8 +125,10 @@ def _seconds(words: Words, usual: float) -> float:
         seconds = float(given)
     except ValueError:
         seconds = 0.0
-    if not seconds > 0:
-        raise ConfigError(f"--seconds: a number above 0 is wanted, found {given!r}")
+    if not 0 < seconds <= MOST_SECONDS:
+        raise ConfigError(
+            f"--seconds: a number above 0, at most {MOST_SECONDS:,}, is wanted, found {given!r}"
+        )
     return seconds
 
 

@@ -86,6 +86,14 @@ def test_an_update_is_refused_as_a_query(store: Store, text: str) -> None:
     assert len(store) == 8
 
 
+@pytest.mark.parametrize(
+    "text", ["LOAD <http://127.0.0.1:9/>", "CLEAR ALL;load silent\n<http://127.0.0.1:9/>"]
+)
+def test_an_update_loads_nothing(text: str) -> None:
+    with pytest.raises(DataError, match="LOAD asks another server"):
+        Store().update(text)
+
+
 def test_a_word_in_a_text_is_no_update_and_no_service(store: Store) -> None:
     text = "SELECT ?s { ?s rdfs:label 'INSERT DATA { SERVICE'@en . ?s :service ?o } # DROP ALL"
     assert list(store.query(text).rows) == []

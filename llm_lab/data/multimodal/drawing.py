@@ -62,6 +62,9 @@ def _rendered(drawing: bytes, width: int, height: int) -> bytes:
         worker = IDLE.pop()
     except IndexError:
         worker = Renderer()
+    if worker.dead:  # by no fault of this drawing
+        worker.close()
+        worker = Renderer()
     try:
         good, told = worker.ask(drawing, width, height)
     except (OSError, EOFError):
@@ -80,7 +83,14 @@ class Renderer:
     def __init__(self) -> None:
         words = [sys.executable, "-P", str(Path(renderer.__file__))]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True
+        )  # Ctrl-C is not for it
+
+    @property
+    def dead(self) -> bool:
+        """Whether it has ended while nobody asked."""
+        return self._process.poll() is not None
 
     def ask(self, drawing: bytes, width: int, height: int) -> tuple[bool, bytes]:
         """Whether it was rendered, and the picture or the reason.

@@ -199,8 +199,9 @@ def _derived(path: Path) -> Path:
 
 
 def _digest(content: bytes | Array) -> str:
-    plain = content.tobytes() if isinstance(content, np.ndarray) else content
-    return blake2b(plain, digest_size=16).hexdigest()
+    if isinstance(content, np.ndarray):  # the same numbers in another shape are another picture
+        content = f"{content.dtype.str}{content.shape}".encode() + content.tobytes()
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def _name(cell: Any, root: Path) -> str:

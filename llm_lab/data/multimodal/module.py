@@ -32,7 +32,7 @@ from llm_lab.data.targets import Targets
 from llm_lab.data.tokenizers import TokenizerSource
 from llm_lab.errors import ConfigError
 
-FORMAT = 1  # of the prepared folder; a change makes old folders unknown
+FORMAT = 2  # of the prepared folder; a change makes old folders unknown
 
 
 class MultimodalData(DataModule):

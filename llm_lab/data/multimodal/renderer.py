@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from contextlib import suppress
 
 REQUEST = struct.Struct(
     "<IIII"
@@ -40,7 +41,8 @@ def limit_memory() -> None:
         import resource
 
         _limit(resource.RLIMIT_CORE, 0)
-        _limit(resource.RLIMIT_AS, MEMORY)
+        with suppress(ValueError, OSError):  # not every system bounds it
+            _limit(resource.RLIMIT_AS, MEMORY)
 
 
 def limit_time(seconds: int) -> None:

@@ -459,7 +459,11 @@ def test_speed_changes_the_length_of_a_sound() -> None:
         (Image, {"size": 8, "columns": ["a", "b"]}, "columns: a file stands in one column, found a, b"),
         (Image, {"size": 8, "augment": {"shift": -1}}, "augment.shift: a whole number of at least 0"),
         (Image, {"size": 8, "augment": {"crop": 1}}, "augment.crop: a number from 0 to 0.99"),
-        (Image, {"size": 8, "augment": {"flip": "often"}}, "augment.flip: must be float, not the text `often`"),
+        (
+            Image,
+            {"size": 8, "augment": {"flip": "often"}},
+            "augment.flip: must be float, not the text `often`",
+        ),
         (Audio, {"rate": "8k"}, "rate: a whole number from 1000 to 384000 is wanted, found '8k'"),
         (Audio, {"features": "logmel"}, "features: unknown word 'logmel'; did you mean `log_mel`"),
         (Audio, {"mels": 4000}, "mels: a whole number from 1 to 512"),
