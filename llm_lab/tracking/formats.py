@@ -36,7 +36,9 @@ MISSING = "–"
 def metric_name(key: str) -> str:
     """``test/f1`` -> ``F1``."""
     name = key.rpartition("/")[2]
-    return NAMES.get(name, name.replace("_", " ").capitalize())
+    head, _, tail = name.partition("_")  # `mrr_head` is told as `mrr` is
+    words = f"{NAMES[head]} {tail}" if head in NAMES and tail else name.capitalize()
+    return NAMES.get(name, words.replace("_", " "))
 
 
 def lower_is_better(key: str) -> bool:

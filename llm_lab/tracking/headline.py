@@ -80,7 +80,7 @@ def verdict(
     )
     told = f"{formats.metric_name(key)} {formats.number(wanted)} ± {formats.number(tolerance)}"
     if changes(words):
-        return {"kind": "unknown", "text": f"{told} for the experiment as it stands"}
+        return {"kind": "unknown", "text": f"expected without these words: {told}"}
     if metrics.get(key) is None:
         return {"kind": "unknown", "text": f"expected {told}, not measured"}
     gain = (float(metrics[key]) - wanted) * (-1 if formats.lower_is_better(key) else 1)
