@@ -83,12 +83,10 @@ def make_toy(folder: Path, rows: int = 240) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def signals() -> Iterator[None]:
-    """What a test leaves as the answer to Ctrl-C is not the next one's."""
-    kept = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for one, handler in kept.items():
-        signal.signal(one, handler)
+def signals() -> None:
+    """Ctrl-C is Ctrl-C again: launchers of ranks that ran in this process leave an answer of their own."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
