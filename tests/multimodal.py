@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 from PIL import Image
+
+from llm_lab.data.multimodal.module import MultimodalData
+from tests.conftest import Result
 
 RATE = 8000
 COLOURS = {"red": (220, 30, 30), "blue": (30, 30, 220)}
@@ -37,6 +43,12 @@ def tone(path: Path, pitch: float, seconds: float, rng: np.random.Generator, rat
     time = np.arange(int(seconds * rate)) / rate
     samples = 0.5 * np.sin(2 * np.pi * pitch * time) + 0.01 * rng.standard_normal(len(time))
     soundfile.write(path, samples.astype(np.float32), rate)
+
+
+def wav(samples: np.ndarray, rate: int = RATE) -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, rate, format="WAV", subtype="FLOAT")
+    return stream.getvalue()
 
 
 def manifest(folder: Path, rows: int = 40) -> Path:
@@ -79,3 +91,34 @@ def edit(path: Path, row: int, **cells: str) -> None:
         writer = csv.DictWriter(file, FIELDS)
         writer.writeheader()
         writer.writerows(table)
+
+
+def some(*names: str) -> dict[str, Any]:
+    return {name: COLUMNS[name] for name in (*names, "label")}
+
+
+def rejected(data: MultimodalData) -> list[tuple[int, str]]:
+    data.prepare()
+    lines = data.rejected.read_text().splitlines() if data.rejected else []
+    return [(entry["line"], entry["reason"]) for entry in map(json.loads, lines)]
+
+
+def told_and_moved(folder: Path, lab: Callable[..., Result]) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """What the run in ``run`` says of six other rows, the second lacking its picture, and how it does elsewhere.
+
+    Before the latter it is moved to ``away``, its data and caches are gone, and it says the same again.
+    """
+    other = manifest(folder / "other", rows=6)
+    edit(other, 1, file="nowhere.png")
+    result = lab("predict", "run", "--input", str(other), "--output", "said.csv")
+    assert result.code == 0, result.err
+    said = (folder / "said.csv").read_text()
+    leave_nothing_but(folder, "run", "other")
+    result = lab("predict", "away/run", "--input", str(other), "--output", "again.csv")
+    assert result.code == 0, result.err
+    assert (folder / "again.csv").read_text() == said
+    edit(other, 1, file="1.png")
+    result = lab("evaluate", "away/run", "data.source={test: other/rows.csv}")
+    assert result.code == 0, result.err
+    *_, last = sorted((folder / "away/run/evaluations").glob("*.json"))
+    return list(csv.DictReader(io.StringIO(said))), json.loads(last.read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import json
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Result
-from tests.multimodal import COLUMNS, edit, leave_nothing_but, manifest
+from tests.multimodal import COLUMNS, manifest, told_and_moved
 from tests.strategies.pair import train_in_pair
 
 DATA = f"""# A toy manifest with captions, for tests.
@@ -77,11 +76,7 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
     again = json.loads(evaluation.read_text())["metrics"]
     assert again["test/loss"] == pytest.approx(metrics["test/loss"], abs=1e-4) and again["test/exact"] == 1.0
 
-    other = manifest(toys / "other", rows=6)
-    edit(other, 1, file="nowhere.png")
-    result = lab("predict", "run", "--input", str(other), "--output", "said.csv")
-    assert result.code == 0, result.err
-    rows = list(csv.DictReader((toys / "said.csv").open()))
+    rows, elsewhere = told_and_moved(toys, lab)
     assert [row["text"] for row in rows] == [
         "red town",
         "",
@@ -90,15 +85,7 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
     ]
     assert [row["problem"] for row in rows[:2]] == ["", "no such file: nowhere.png"]
 
-    leave_nothing_but(toys, "run", "other", "said.csv")
-    result = lab("predict", "away/run", "--input", str(other), "--output", "again.csv")
-    assert result.code == 0, result.err
-    assert (toys / "again.csv").read_text() == (toys / "said.csv").read_text()
-    edit(other, 1, file="1.png")
-    result = lab("evaluate", "away/run", "data.source={test: other/rows.csv}")
-    assert result.code == 0, result.err
-    *_, last = sorted((toys / "away/run/evaluations").glob("*.json"))
-    assert json.loads(last.read_text())["metrics"]["test/exact"] == 1.0
+    assert elsewhere["metrics"]["test/exact"] == 1.0
 
 
 COMMON = (

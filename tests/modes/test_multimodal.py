@@ -13,7 +13,7 @@ import pytest
 
 import llm_lab.models  # noqa: F401 - registers our own classes
 from tests.conftest import Result
-from tests.multimodal import COLUMNS, edit, leave_nothing_but, manifest
+from tests.multimodal import COLUMNS, leave_nothing_but, manifest, told_and_moved
 
 NAMES = ("picture", "sound", "words")
 DATA = f"""# A toy manifest, for tests.
@@ -78,26 +78,11 @@ def test_the_whole_way(toys: Path, lab: Callable[..., Result]) -> None:
         metrics["test/loss"], abs=1e-4
     )
 
-    other = manifest(toys / "other", rows=6)
-    edit(other, 1, file="nowhere.png")
-    result = lab("predict", "run", "--input", str(other), "--output", "said.csv")
-    assert result.code == 0, result.err
-    rows = list(csv.DictReader((toys / "said.csv").open()))
+    rows, elsewhere = told_and_moved(toys, lab)
     assert [row["label"] for row in rows] == ["red", "", "red", "blue", "red", "blue"]
     assert [row["problem"] for row in rows[:2]] == ["", "no such file: nowhere.png"]
 
-    leave_nothing_but(toys, "run", "other", "said.csv")
-    result = lab("predict", "away/run", "--input", str(other), "--output", "again.csv")
-    assert result.code == 0, result.err
-    assert (toys / "again.csv").read_text() == (toys / "said.csv").read_text()
-    edit(other, 1, file="1.png")
-    result = lab("evaluate", "away/run", "data.source={test: other/rows.csv}")
-    assert result.code == 0, result.err
-    *_, last = sorted((toys / "away/run/evaluations").glob("*.json"))
-    assert (
-        json.loads(last.read_text())["words"]
-        and json.loads(last.read_text())["metrics"]["test/accuracy"] == 1.0
-    )
+    assert elsewhere["words"] and elsewhere["metrics"]["test/accuracy"] == 1.0
     result = lab("predict", "away/run", "--input", "other/*.png")
     assert result.code == 1
     assert "a file is not enough; give the model a table with the columns file, wav, text" in result.err

@@ -70,8 +70,7 @@ def fused(  # noqa: PLR0913 - the signature is the schema
         width: of the tokens that fusion gets.
         dropout: before the last layer.
         modality_dropout: probability with which a row lacks an input in training.
-        cache: gigabytes on disk for what frozen towers make of inputs that are not augmented, so that it is computed
-            once; None is 8, 0 keeps nothing. Results are the same.
+        cache: gigabytes on disk for what frozen towers make, computed once; None is 8, 0 keeps nothing.
         wrappers: model wrappers by name, for the task.
 
     Raises:
